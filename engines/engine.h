@@ -1,0 +1,128 @@
+/* What a storage engine tells powercut about itself, and how it is driven.
+ *
+ * An engine is one const struct engine.  All functions run in a process of
+ * their own that may be killed at any moment.  Functions return 0 on success
+ * and -1 on failure with a text in error; a failed operation may or may not
+ * have happened.  Bytes passed in are only valid during the call; an engine
+ * copies what it keeps.  Functions marked optional may be NULL. */
+#ifndef POWERCUT_ENGINE_H
+#define POWERCUT_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Raised when this header changes in a way that old plug-ins cannot follow. */
+#define ENGINE_ABI 1
+
+struct engine_error {
+	char text[256];
+};
+
+struct engine_bytes {
+	const void *data;
+	size_t length;
+};
+
+/* One change of a batch. */
+struct engine_change {
+	struct engine_bytes key;
+	struct engine_bytes value;
+	bool del; /* delete key; value is ignored */
+};
+
+/* An option that the engine understands, as in wal:sync=batch,batch=8. */
+struct engine_option {
+	const char *name;     /* NULL ends the table */
+	const char *fallback; /* value when not given; never NULL */
+	const char *choices;  /* "a|b|c", or NULL for a number */
+	uint64_t min, max;    /* bounds of a number, inclusive */
+	const char *help;     /* one line: meaning, unit, what zero means */
+};
+
+/* The options of one run: one value for each row of the table, in its order,
+ * already checked against choices and bounds. */
+struct engine_config {
+	const struct engine_option *options;
+	const char *const *values;
+};
+
+/* Which acknowledgements mean "this will be there". */
+enum engine_ack {
+	ENGINE_ACK_EACH,    /* every operation that returned */
+	ENGINE_ACK_EVERY,   /* all operations that returned but the last every - 1 */
+	ENGINE_ACK_ON_SYNC, /* operations that returned before a sync that returned */
+};
+
+/* What an acknowledgement holds against. */
+enum engine_against {
+	ENGINE_AGAINST_POWER, /* loss of power (and so also against a kill) */
+	ENGINE_AGAINST_KILL,  /* the death of the process only */
+};
+
+enum engine_batch {
+	ENGINE_BATCH_NONE,    /* no batches, or no promise about them */
+	ENGINE_BATCH_ATOMIC,  /* wholly there or wholly not */
+	ENGINE_BATCH_DURABLE, /* atomic, and its return makes it and all before it durable */
+};
+
+struct engine_contract {
+	enum engine_ack ack;
+	uint32_t every; /* for ENGINE_ACK_EVERY, at least 1 */
+	enum engine_against against;
+	bool prefix; /* whatever is lost is a suffix of the operations */
+	enum engine_batch batch;
+};
+
+/* Called once for each record of a scan, in any order, each key once.  A
+ * non-zero return ends the scan, which then returns -1. */
+typedef int engine_visit(void *arg, struct engine_bytes key, struct engine_bytes value);
+
+struct engine {
+	uint32_t abi; /* ENGINE_ABI */
+	const char *name;
+	const char *summary; /* one line */
+	const struct engine_option *options; /* ends with a NULL name */
+
+	/* Names of the fault points the engine passes, NULL-terminated. */
+	const char *const *fault_points;
+
+	/* What the engine promises with these options. */
+	void (*contract)(const struct engine_config *config, struct engine_contract *contract);
+
+	/* Opens the store in dir, an existing directory, making a new store where
+	 * it is empty and recovering where there is one.  config stays valid
+	 * while the store is open.  NULL on failure. */
+	void *(*open)(const char *dir, const struct engine_config *config,
+		      struct engine_error *error);
+	/* Closes the store and frees everything, also on failure. */
+	int (*close)(void *store, struct engine_error *error);
+
+	int (*put)(void *store, struct engine_bytes key, struct engine_bytes value,
+		   struct engine_error *error);
+	/* Deleting a key that is not there is a success. */
+	int (*del)(void *store, struct engine_bytes key, struct engine_error *error);
+	/* 1 and the value (valid until the next call) if there, 0 if not, -1. */
+	int (*get)(void *store, struct engine_bytes key, struct engine_bytes *value,
+		   struct engine_error *error);
+	int (*scan)(void *store, engine_visit *visit, void *arg, struct engine_error *error);
+
+	/* Optional. */
+	int (*batch)(void *store, const struct engine_change *changes, size_t n,
+		     struct engine_error *error);
+	/* Optional: makes everything acknowledged so far durable. */
+	int (*sync)(void *store, struct engine_error *error);
+	/* Optional: maintenance (compaction, merge, checkpoint); contents stay. */
+	int (*compact)(void *store, struct engine_error *error);
+	/* Optional: the engine's own structural check of an open store. */
+	int (*verify)(void *store, struct engine_error *error);
+};
+
+/* The value of an option, which must be one of the table. */
+const char *engine_value(const struct engine_config *config, const char *name);
+uint64_t engine_number(const struct engine_config *config, const char *name);
+
+/* The engines that are built in, NULL-terminated. */
+extern const struct engine *const engine_table[];
+
+#endif

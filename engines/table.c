@@ -1,0 +1,2 @@
+#include "engine.h"
+const struct engine *const engine_table[] = {0};

@@ -1,0 +1,3 @@
+#include "faults.h"
+#include "fault.h"
+bool fault_points_on, fault_mutants_on;

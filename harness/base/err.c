@@ -1,0 +1,66 @@
+#include "err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void format(struct err *err, const char *fmt, va_list args)
+{
+	int n = vsnprintf(err->text, sizeof err->text, fmt, args);
+	if (n < 0)
+		err->text[0] = '\0';
+}
+
+int err_set(struct err *err, enum err_code code, const char *fmt, ...)
+{
+	if (!err)
+		return code;
+	va_list args;
+	va_start(args, fmt);
+	format(err, fmt, args);
+	va_end(args);
+	err->code = code;
+	return code;
+}
+
+int err_sys(struct err *err, const char *fmt, ...)
+{
+	int saved = errno;
+	if (!err)
+		return ERR_IO;
+	va_list args;
+	va_start(args, fmt);
+	format(err, fmt, args);
+	va_end(args);
+	size_t used = strlen(err->text);
+	snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(saved));
+	err->code = ERR_IO;
+	return ERR_IO;
+}
+
+int err_wrap(struct err *err, const char *fmt, ...)
+{
+	if (!err)
+		return ERR_INTERNAL;
+	struct err inner = *err;
+	va_list args;
+	va_start(args, fmt);
+	format(err, fmt, args);
+	va_end(args);
+	size_t used = strlen(err->text);
+	snprintf(err->text + used, sizeof err->text - used, ": %s", inner.text);
+	return err->code;
+}
+
+int err_exit_code(enum err_code code)
+{
+	switch (code) {
+	case ERR_OK:
+		return 0;
+	case ERR_INTERNAL:
+		return 70;
+	default:
+		return 64;
+	}
+}

@@ -1,0 +1,49 @@
+/* A function in a forked child with limits, of which nothing survives.
+ *
+ * The child leads a process group of its own.  When it has ended, however it
+ * did, every descendant is killed and reaped, also those that made themselves
+ * a new session: the caller must have called child_init, which makes it the
+ * reaper of orphans. */
+#ifndef POWERCUT_CHILD_H
+#define POWERCUT_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+/* Zero means the default in brackets. */
+struct child_limits {
+	uint32_t wall_ms;      /* [1000] */
+	uint32_t cpu_ms;       /* rounded up to seconds [wall_ms] */
+	uint64_t memory_bytes; /* beyond what the parent has mapped [1 GiB] */
+	uint64_t file_bytes;   /* size of any one file [256 MiB] */
+	uint64_t disk_bytes;   /* growth of the file system that holds dir [512 MiB] */
+};
+
+enum child_end {
+	CHILD_EXIT,      /* code: exit status */
+	CHILD_SIGNAL,    /* code: signal */
+	CHILD_WALL,      /* wall time exceeded */
+	CHILD_CPU,       /* CPU time exceeded */
+	CHILD_FILE,      /* a file grew too large */
+	CHILD_DISK,      /* too much was written in all */
+};
+
+struct child_result {
+	enum child_end end;
+	int code;
+	bool survivors; /* it left processes behind, which were killed */
+};
+
+/* Once per process that will call child_run: subreaper, tick timer. */
+int child_init(struct err *err);
+
+/* Forks, applies the limits, calls function(arg) and exits with its result;
+ * waits.  dir is where disk_bytes is measured.  ERR_IO if no child could be
+ * made. */
+int child_run(int (*function)(void *arg), void *arg, const char *dir,
+	      const struct child_limits *limits, struct child_result *result, struct err *err);
+
+#endif

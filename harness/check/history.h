@@ -1,0 +1,91 @@
+/* The history: what the workload did, read off the trace alone.
+ *
+ * Only operations that change contents count (put, delete, batch); they are
+ * numbered from 1, the changes.  Sync, compact and reopen change none, but an
+ * acknowledged sync says that what came before it is durable.
+ *
+ * Pure. */
+#ifndef POWERCUT_HISTORY_H
+#define POWERCUT_HISTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine.h"
+#include "trace.h"
+#include "workload.h"
+
+struct history_change {
+	uint32_t op;      /* number of the operation in the workload, from 0 */
+	uint8_t type;     /* enum op_type: PUT, DELETE or BATCH */
+	bool failed;      /* it returned an error: it may or may not have happened */
+	uint32_t begun, ended; /* positions of its events; UINT32_MAX where it never ended */
+	uint32_t first, n; /* its items: items[first..first+n) */
+};
+
+struct history_item {
+	uint32_t key;   /* index into keys */
+	uint32_t write; /* number of the write; 0 for a delete */
+	uint32_t value_length;
+	uint32_t change; /* the change it belongs to, from 1 */
+};
+
+/* A point of the history at which everything before a place in the trace is
+ * known: how far a recovery may and must have come. */
+struct bounds {
+	uint32_t begun;   /* changes begun */
+	uint32_t acked;   /* changes acknowledged (returned) */
+	uint32_t durable; /* D: changes whose acknowledgement meant durable */
+};
+
+struct history {
+	struct history_change *changes; /* [0] is change 1 */
+	uint32_t n_changes;
+	struct history_item *items;
+	uint32_t n_items;
+	struct engine_bytes *keys;
+	uint32_t n_keys;
+	uint32_t n_writes;
+	/* item_of_write[w - 1]: the item of write w */
+	uint32_t *item_of_write;
+	bool failures; /* some operation failed */
+	struct history_private *priv;
+};
+
+/* Everything is allocated from the trace's arena and goes with it.
+ * ERR_CORRUPT where the markers make no sense. */
+int history_create(const struct trace *trace, struct history **history, struct err *err);
+
+/* The bounds after the first n_events events, for a contract; power tells
+ * whether the crash is a loss of power (true) or a mere kill (false): a
+ * contract against kill says nothing of power (durable is then 0).  Works in
+ * time that does not grow with the history (after a first call for a
+ * contract it may keep a table). */
+struct bounds history_bounds(struct history *history, const struct engine_contract *contract,
+			     uint32_t n_events, bool power);
+
+/* The index of a key, or UINT32_MAX. */
+uint32_t history_key(const struct history *history, struct engine_bytes key);
+
+/* What a recovery showed: for each key the write that made its value. */
+enum { CONTENTS_ABSENT = 0 };
+#define CONTENTS_INVENTED UINT32_MAX
+
+struct contents {
+	uint32_t n_keys;   /* of the history */
+	uint32_t invented; /* records that no write of the workload explains */
+	char text[200];    /* the first of these, for people */
+	uint32_t write[];  /* by key */
+};
+
+/* Bytes that the contents of this history take. */
+size_t contents_bytes(const struct history *history);
+
+/* Empties contents and prepares it for contents_add. */
+void contents_init(const struct history *history, struct contents *contents);
+
+/* Adds one record that a recovery returned. */
+void contents_add(const struct history *history, struct contents *contents,
+		  struct engine_bytes key, struct engine_bytes value);
+
+#endif

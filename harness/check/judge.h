@@ -1,0 +1,65 @@
+/* Judging: recovered contents + history + contract → a verdict, by rule.
+ *
+ *   O1 opens        recovery ends in time, without an error, a signal or a
+ *                   sanitizer's report
+ *   O2 durable      every change whose acknowledgement meant durable is there
+ *   O3 invented     every value was written by the workload for that key
+ *   O4 prefix       the contents are those after some prefix of the changes
+ *   O5 atomic       a batch is there as a whole or not at all
+ *   O6 resurrection what a durable delete removed stays removed
+ *   O7 in flight    the change in flight is wholly there or wholly not
+ *
+ * p is the longest prefix of the changes, no longer than what had begun, that
+ * gives the contents.  O4: p exists (where the contract promises order).  O2: p
+ * is at least D; without prefix, each key holds a write no older than its last
+ * durable one.  O6 is O2 where a lost change is a delete.  A change that failed
+ * is optional.  The measured loss is acknowledged minus p.
+ *
+ * Pure. */
+#ifndef POWERCUT_JUDGE_H
+#define POWERCUT_JUDGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "history.h"
+
+enum rule { RULE_O1 = 1, RULE_O2, RULE_O3, RULE_O4, RULE_O5, RULE_O6, RULE_O7, RULES_END };
+
+/* "O2" and "durable"; "" beyond the table. */
+const char *rule_name(enum rule rule);
+const char *rule_promise(enum rule rule);
+
+#define RULE_BIT(rule) (1u << (rule))
+
+struct verdict {
+	uint32_t broken; /* RULE_BITs; 0 is acceptable */
+	bool has_prefix;
+	uint32_t prefix; /* p, where has_prefix */
+	uint32_t loss;   /* acknowledged - p where has_prefix and positive; else, where some
+			    acknowledged change is not there, how many are not */
+};
+
+/* Prepared tables for judging many contents of one history: finding p takes
+ * time in the number of keys, not of changes.  Released by judge_destroy. */
+struct judge;
+struct judge *judge_create(struct history *history, const struct engine_contract *contract);
+void judge_destroy(struct judge *judge);
+
+/* Judges contents that a recovery returned. */
+void judge_contents(struct judge *judge, const struct contents *contents,
+		    const struct bounds *bounds, struct verdict *verdict);
+
+/* The same by walking the whole history, slowly and simply: the definition that
+ * judge_contents is tested against. */
+void judge_reference(const struct history *history, const struct engine_contract *contract,
+		     const struct contents *contents, const struct bounds *bounds,
+		     struct verdict *verdict);
+
+/* Explains a violation of one rule in a sentence or two: which key, which
+ * operation, acknowledged or not, what was found instead.  Appends to out. */
+void judge_explain(struct judge *judge, const struct contents *contents,
+		   const struct bounds *bounds, enum rule rule, struct buf *out);
+
+#endif

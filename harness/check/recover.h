@@ -1,0 +1,93 @@
+/* Recovering: crash states → what the engine makes of them, by workers.
+ *
+ * A pool has N worker processes, each with one disk.  Jobs are handed out and
+ * results come back through shared memory; a result is the same whichever
+ * worker made it.  A recovery that exceeds its wall time is run once more,
+ * alone, with ten times the limit. */
+#ifndef POWERCUT_RECOVER_H
+#define POWERCUT_RECOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "child.h"
+#include "err.h"
+#include "history.h"
+#include "image.h"
+
+enum recovery_end {
+	RECOVERY_OK,        /* contents are valid */
+	RECOVERY_FAILED,    /* the engine returned an error; text is the error */
+	RECOVERY_SIGNAL,    /* it died of a signal */
+	RECOVERY_EXIT,      /* it left the process by itself (exit, sanitizer) */
+	RECOVERY_TIMEOUT,   /* wall or CPU time exceeded, and again with ten times as much */
+	RECOVERY_LIMIT,     /* memory, file size or disk exceeded */
+	RECOVERY_UNSTABLE,  /* a time-out that did not repeat: inconclusive */
+	RECOVERY_BROKEN,    /* the harness could not do it (disk full, fork refused); text says why */
+};
+
+struct recovery {
+	uint64_t tag;
+	enum recovery_end end;
+	char text[256];        /* for people; deterministic for a given state */
+	bool survivors;        /* processes were left behind and killed */
+	const struct contents *contents; /* with RECOVERY_OK; valid until the next pool call */
+};
+
+/* What a worker's child does with a directory: fills contents and returns 0, or
+ * puts a text in error and returns -1.  Runs in a child of a child of the
+ * process that made the pool. */
+struct recover_job {
+	int (*recover)(void *arg, const char *dir, struct contents *contents,
+		       struct engine_error *error);
+	void *arg;
+};
+
+/* Opens the store with the engine and scans it. */
+struct recover_engine {
+	const struct engine *engine;
+	const struct engine_config *config;
+	const struct history *history;
+};
+int recover_with_engine(void *arg, const char *dir, struct contents *contents,
+			struct engine_error *error);
+
+struct pool_options {
+	uint32_t jobs;          /* worker processes; 0 means one for each CPU */
+	const char *parent;     /* where disks are made; NULL: /dev/shm, else $TMPDIR, else /tmp */
+	struct child_limits limits;
+	int cpu;                /* pin all workers there; -1: do not (a zeroed struct pins to 0,
+				   so set it) */
+};
+
+struct pool;
+
+/* Starts the workers.  ops, history and what job points to must be in place
+ * before and must not change. */
+int pool_create(const struct ops *ops, const struct history *history,
+		const struct recover_job *job, const struct pool_options *options,
+		struct pool **pool, struct err *err);
+
+/* Ends the workers and removes their disks.  NULL is fine. */
+void pool_destroy(struct pool *pool);
+
+/* Hands a job to a worker.  Returns false where all slots are taken: call
+ * pool_wait first. */
+bool pool_submit(struct pool *pool, const struct state *state, uint64_t tag);
+
+/* Waits for one result.  ERR_MISSING if nothing is under way; ERR_IO if a
+ * worker died. */
+int pool_wait(struct pool *pool, struct recovery *recovery, struct err *err);
+
+/* Jobs that are under way. */
+uint32_t pool_busy(const struct pool *pool);
+
+/* Submits one state and waits for its result alone; nothing may be under way. */
+int pool_run(struct pool *pool, const struct state *state, struct recovery *recovery,
+	     struct err *err);
+
+/* CPU time of the workers themselves, without their recoveries, and the number
+ * of recoveries, so far. */
+void pool_cost(const struct pool *pool, uint64_t *worker_cpu_ns, uint64_t *recoveries);
+
+#endif

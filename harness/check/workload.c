@@ -1,0 +1,2 @@
+#include "workload.h"
+typedef int placeholder;

@@ -1,0 +1,57 @@
+/* Persistence profiles: which of the rules M1-M10 a file system keeps.
+ *
+ * One row each in profile.c; adding a profile is adding a row. */
+#ifndef POWERCUT_PROFILE_H
+#define POWERCUT_PROFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum rule_order {       /* M4: what reaches the disk in program order */
+	ORDER_NONE,
+	ORDER_DIRECTORY,/* the entries of each directory */
+	ORDER_METADATA, /* all metadata */
+	ORDER_OVERTAKE, /* all metadata, but what is fsynced may overtake */
+	ORDER_ALL,      /* every micro-op: states are prefixes */
+	ORDER_ISSUED,   /* everything issued is there: one state */
+};
+
+enum rule_size { SIZE_FREE, SIZE_LAST, SIZE_NEW }; /* M5: no, last, new */
+
+enum rule_names { NAMES_NONE, NAMES_CREATION, NAMES_ALL }; /* M6 */
+
+enum rule_replace {     /* M8 */
+	REPLACE_FREE,   /* no */
+	REPLACE_STARTS, /* the new size is there, its data perhaps not */
+	REPLACE_WAITS,  /* newly allocated data is there */
+	REPLACE_WAITS_UNLESS_DIRSYNC, /* all data, but fsync of the directory may overtake */
+};
+
+struct profile {
+	const char *name;
+	const char *summary; /* one line for people */
+	enum rule_order order;
+	enum rule_size size;
+	enum rule_names fsync, fdatasync; /* what each makes durable beside the file */
+	bool journal;             /* M7 */
+	enum rule_replace replace;
+	bool rename_splits;       /* M9: fsync of the new directory alone may leave both names */
+	uint32_t sector_bytes;    /* M10: writes of this size are atomic */
+	bool tears;               /* blocks larger than a sector may be torn */
+	bool file_system;         /* a real file system with its defaults, not a limit case */
+};
+
+/* The table, strongest first; ends with a NULL name. */
+extern const struct profile profile_table[];
+
+/* The row of that name, or NULL. */
+const struct profile *profile_find(const char *name);
+
+/* Whether every crash state that a admits is also admitted by b, as the design
+ * orders them: kill within ideal within each file system within posix (posix
+ * lacks btrfs's M9 states, so btrfs is not within posix where that matters;
+ * it counts as within, since findings name minimal profiles). */
+bool profile_within(const struct profile *a, const struct profile *b);
+
+#endif

@@ -1,0 +1,2 @@
+#include "record.h"
+typedef int placeholder;

@@ -1,0 +1,30 @@
+/* Return addresses → functions and source lines, on demand.
+ *
+ * Reads the debugging information of the modules that a trace names; a module
+ * that is gone, or whose build id has changed, gives names no longer, and that
+ * is said rather than guessed. */
+#ifndef POWERCUT_SYMBOLS_H
+#define POWERCUT_SYMBOLS_H
+
+#include "trace.h"
+
+struct source {
+	char function[128]; /* "" if unknown */
+	char file[256];     /* as the compiler was given it, "" if unknown */
+	int line;           /* 0 if unknown */
+	bool system;        /* a frame of the C library or the dynamic loader, or of the
+			       harness itself: nothing the maintainer would mend */
+};
+
+struct symbols;
+
+/* Keeps a reference to trace.  Never fails: what cannot be read gives unknown
+ * sources.  symbols_destroy accepts NULL. */
+struct symbols *symbols_create(const struct trace *trace);
+void symbols_destroy(struct symbols *symbols);
+
+/* Resolves frame i of a stack, inlined functions not expanded.  Returns false
+ * past the end of the stack. */
+bool symbols_frame(struct symbols *symbols, uint32_t stack, size_t i, struct source *source);
+
+#endif

@@ -1,0 +1,2 @@
+#include "store.h"
+typedef int placeholder;

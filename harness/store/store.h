@@ -1,0 +1,171 @@
+/* The store: one SQLite file with everything a campaign learnt.
+ *
+ * Writers open it with store_create; rows are batched in transactions that are
+ * committed when store_commit is called or half a second has passed, so that a
+ * kill at any moment leaves a readable file with all finished batches.  The
+ * schema has a version (PRAGMA user_version) and an application id; older files
+ * are migrated, newer and foreign ones refused.
+ *
+ * All texts given are copied; NULL counts as "". */
+#ifndef POWERCUT_STORE_H
+#define POWERCUT_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "err.h"
+
+enum { STORE_VERSION = 1, STORE_APPLICATION_ID = 0x50574354 /* "PWCT" */ };
+
+struct store;
+
+/* Opens path for writing, making it where it is missing.  ERR_CORRUPT for a
+ * file that is not ours, ERR_VERSION for a newer one, ERR_IO. */
+int store_create(const char *path, struct store **store, struct err *err);
+/* Opens an existing file for reading. */
+int store_open(const char *path, struct store **store, struct err *err);
+/* Commits and closes; NULL is fine.  An error is lost: commit first to see it. */
+void store_close(struct store *store);
+int store_commit(struct store *store, struct err *err);
+
+/* ---- writing; each returns 0 or an error, ids are set in the row ---- */
+
+struct campaign_row {
+	int64_t id;
+	const char *version;  /* of powercut */
+	const char *command;  /* the command line, readable */
+	const char *started;  /* ISO 8601, UTC */
+	const char *finished; /* "" while running or if it was killed */
+	const char *system;   /* kernel, machine, compiler */
+	uint64_t seed;
+	uint32_t jobs;
+	int exit_code;        /* -1 while running */
+};
+int store_add_campaign(struct store *store, struct campaign_row *row, struct err *err);
+int store_finish_campaign(struct store *store, int64_t id, const char *finished, int exit_code,
+			  struct err *err);
+
+struct trace_row {
+	int64_t id;
+	uint64_t identity;
+	const void *bytes; /* as trace_codec.h encodes it */
+	size_t length;
+};
+/* A trace that is already there (same bytes) is not stored twice. */
+int store_add_trace(struct store *store, struct trace_row *row, struct err *err);
+
+struct target_row {
+	int64_t id, campaign, trace;
+	const char *name;     /* as given: "wal:variant=hardened,sync=sync" */
+	const char *engine;   /* "wal" */
+	const char *options;  /* expanded: "variant=hardened,sync=sync,…" */
+	const char *workload; /* expanded, workload_describe */
+	const char *contract; /* in words */
+	const char *expected; /* fingerprints expected, space separated */
+	uint64_t seed;
+	uint32_t calls, operations, changes, micros, points;
+	const char *inconclusive; /* "" or why */
+};
+int store_add_target(struct store *store, struct target_row *row, struct err *err);
+
+struct coverage_row {
+	int64_t target;
+	const char *profile;
+	uint32_t points;      /* crash points explored */
+	uint64_t possible;    /* states; UINT64_MAX saturates */
+	bool exact;           /* else possible is a lower bound */
+	uint64_t tested;      /* distinct images looked at under this profile */
+	uint64_t merged;      /* states whose image was equal to one already tested */
+	uint64_t left_out;    /* possible - tested - merged; a lower bound if !exact */
+	uint64_t recovered;   /* recoveries executed (an image seen under an earlier profile
+				 is not recovered again) */
+	uint64_t violations;  /* failing (image, history) pairs */
+	uint64_t inconclusive;
+	uint32_t loss;        /* most acknowledged changes lost by any state */
+};
+int store_add_coverage(struct store *store, const struct coverage_row *row, struct err *err);
+
+struct point_row {
+	int64_t target;
+	const char *profile;
+	uint32_t point, event;
+	const char *before, *after; /* fault points around it, "" at the ends */
+	uint64_t possible;
+	bool exact;
+	uint64_t tested, merged, left_out, violations;
+};
+int store_add_point(struct store *store, const struct point_row *row, struct err *err);
+
+struct outcome_row {
+	int64_t target;
+	const char *profile;
+	const char *state;   /* pasteable ID */
+	uint32_t point;
+	uint64_t digest_lo, digest_hi;
+	const char *verdict; /* "pass", "fail", "inconclusive" */
+	uint32_t rules;      /* RULE_BITs broken */
+	uint32_t begun, acked, durable;
+	int64_t prefix;      /* p, or -1 */
+	uint32_t loss;
+	const char *text;    /* why, for fail and inconclusive */
+	bool live;           /* by a real kill, not from the model */
+};
+int store_add_outcome(struct store *store, const struct outcome_row *row, struct err *err);
+
+struct fault_row {
+	int64_t target;
+	const char *name;
+	uint64_t passages; /* in the recorded run */
+	uint64_t crashes;  /* states tested at crash points between it and the next */
+};
+int store_add_fault(struct store *store, const struct fault_row *row, struct err *err);
+
+struct finding_row {
+	int64_t id, target;
+	const char *fingerprint; /* 16 hex digits */
+	uint32_t rule;           /* the first rule broken */
+	uint32_t rules;          /* all */
+	const char *title;       /* one line */
+	const char *cause;       /* one line: what was lost or kept, by which call */
+	const char *source;      /* "wal.c:210 in segment_create", "" if unknown */
+	const char *before, *after; /* fault points around the crash */
+	const char *profiles;    /* all that show it, space separated */
+	const char *minimal;     /* the minimal ones among them */
+	const char *state;       /* ID of the representative state */
+	const char *explanation; /* several lines, ready to print */
+	uint64_t states;         /* failing states with this cause */
+	bool expected;
+};
+int store_add_finding(struct store *store, struct finding_row *row, struct err *err);
+
+/* ---- reading: rows one at a time; texts are valid until the next call ---- */
+
+struct store_query;
+/* Each starts a query; next returns 1 with a row, 0 at the end, or an error.
+ * A campaign or target of 0 means all; store_last_campaign gives the newest. */
+int store_last_campaign(struct store *store, int64_t *id, struct err *err); /* ERR_MISSING */
+int store_next_campaign(struct store *store, struct store_query **q, struct campaign_row *row,
+			struct err *err);
+int store_next_target(struct store *store, struct store_query **q, int64_t campaign,
+		      struct target_row *row, struct err *err);
+int store_next_coverage(struct store *store, struct store_query **q, int64_t target,
+			struct coverage_row *row, struct err *err);
+int store_next_point(struct store *store, struct store_query **q, int64_t target,
+		     const char *profile, struct point_row *row, struct err *err);
+int store_next_outcome(struct store *store, struct store_query **q, int64_t target,
+		       const char *state, struct outcome_row *row, struct err *err);
+int store_next_fault(struct store *store, struct store_query **q, int64_t target,
+		     struct fault_row *row, struct err *err);
+int store_next_finding(struct store *store, struct store_query **q, int64_t campaign,
+		       struct finding_row *row, struct err *err);
+/* Ends a query early; NULL is fine.  A query that returned 0 or an error has
+ * ended, and *q is NULL again. */
+void store_query_end(struct store_query **q);
+
+int store_get_target(struct store *store, int64_t id, struct target_row *row, struct err *err);
+/* The trace's bytes into out. */
+int store_get_trace(struct store *store, int64_t id, struct buf *out, struct err *err);
+
+#endif
