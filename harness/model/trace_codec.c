@@ -128,11 +128,7 @@ static void payload(const struct trace *trace, struct buf *raw)
 /* The check covers the head up to itself and the packed payload. */
 static uint64_t checksum(const void *head, const void *packed, size_t n)
 {
-	XXH3_state_t state;
-	XXH3_64bits_reset(&state);
-	XXH3_64bits_update(&state, head, HEAD_BYTES - 8);
-	XXH3_64bits_update(&state, packed, n);
-	return XXH3_64bits_digest(&state);
+	return XXH3_64bits_withSeed(packed, n, XXH3_64bits(head, HEAD_BYTES - 8));
 }
 
 int trace_encode(const struct trace *trace, struct buf *out, struct err *err)
