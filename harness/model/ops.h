@@ -14,14 +14,14 @@
  *   write       per block touched: its data, then, where it extends the file,
  *               the size up to the end of that block or of the write.  Such a
  *               size is delayed growth.
- *   truncate    one group: the size, and every block that is wholly cut off
- *               becomes zeros (a drop).  The cut part of the last block is a
- *               mask: it hides old bytes of older data from the moment that the
- *               truncated size is on disk.  Newer data of that block demands
- *               the group.
+ *   truncate    the size, and a mask: data older than the truncate reads as zeros
+ *               from the new end on, from the moment that the truncated size (or
+ *               a later one) is on disk.  Newer data there demands that size
+ *               (M3: a later version implies the group before it).
  *   fallocate   the size (which may be the same one: then it only says that
  *               metadata changed).
- *   zero        like truncate: one group of the size, drops and masks.
+ *   zero        a size (perhaps the same) and a mask over the range: punched
+ *               holes and zeroed ranges.
  *   create, link, symlink, mkdir, unlink, rmdir   one entry.
  *   rename      one group of two entries; exchange likewise.
  *
@@ -44,7 +44,8 @@ enum object_kind { OBJECT_ENTRY, OBJECT_SIZE, OBJECT_BLOCK };
 struct object {
 	uint8_t kind;     /* enum object_kind */
 	uint32_t ino;     /* ENTRY: the directory; else the inode */
-	uint32_t block;   /* BLOCK: its number in the file */
+	uint32_t block;   /* BLOCK: its number in the file; ENTRY: what it names at the start */
+	uint32_t data0;   /* BLOCK: index of version 0's data */
 	const char *name; /* ENTRY */
 	uint32_t n;       /* versions 1..n exist beside 0 */
 	uint32_t first;   /* version v is the micro-op versions[first + v - 1] */
@@ -53,9 +54,8 @@ struct object {
 enum micro_flag {
 	MICRO_META = 1,     /* entry, truncate, fallocate: what M4 orders */
 	MICRO_GROWTH = 2,   /* a size by an extending write */
-	MICRO_ALLOCATES = 4,/* data of a block that had none since the start or a drop */
-	MICRO_DROP = 8,     /* the block is zeros from here */
-	MICRO_REPLACES = 16,/* the entry of a rename over an existing file */
+	MICRO_ALLOCATES = 4,/* data of a block that had none, or none since a mask over it all */
+	MICRO_REPLACES = 8, /* the entry of a rename over an existing file */
 };
 
 struct micro {
@@ -63,9 +63,9 @@ struct micro {
 	uint32_t version; /* of that object, >= 1 */
 	uint32_t event;
 	uint32_t step;  /* its position among the steps */
-	uint32_t group; /* micro-ops with one group number are all or nothing; NONE */
+	uint32_t partner; /* the other micro-op of a rename or exchange, or NONE: both or neither */
 	uint8_t flags;
-	uint32_t ino;   /* ENTRY: the inode it now names, 0 for none.  REPLACES: see old */
+	uint32_t ino;   /* ENTRY: the inode it now names, 0 for none */
 	uint32_t old;   /* ENTRY: the inode it named before, 0 for none */
 	uint64_t size;  /* SIZE: the size */
 	uint32_t data;  /* BLOCK: index into the data versions */
@@ -82,23 +82,42 @@ struct step {
 /* What the model must know of an inode. */
 struct inode {
 	uint8_t type;         /* enum inode_type */
-	uint32_t size_object; /* NONE if its size never changes and it has no blocks */
+	uint32_t size_object; /* files; else NONE */
 	uint32_t blocks, n_blocks; /* its BLOCK objects: block_objects[blocks..], by number */
-	uint32_t masks, n_masks;
-	uint64_t start_size;
-	const uint8_t *start_data;
+	uint32_t masks, n_masks;   /* masks[masks..], in program order */
+	uint32_t entries, n_entries; /* of a directory: entry_objects[entries..], by name */
+	uint32_t namings, n_namings; /* namings[namings..], in program order */
+	uint64_t start_size;       /* file: size at the start; symlink: length of its target */
+	const uint8_t *start_data; /* file: contents at the start; symlink: its target */
 };
 
-/* Bytes [from, to) of an inode read as zeros in blocks whose data is older than
- * the micro-op, once the size on disk is at least of that version. */
+/* A version of an entry that names an inode. */
+struct naming {
+	uint32_t object, version;
+};
+
+/* Bytes [from, to) of an inode read as zeros in data that is older than the
+ * micro-op, once the size on disk is at least of its version. */
 struct mask {
-	uint32_t micro; /* the SIZE micro-op of its group */
+	uint32_t micro; /* a SIZE micro-op */
 	uint64_t from, to;
+};
+
+/* The bytes of one version of one block, as a patch of the version before, or
+ * whole.  The digest is 0 for a block of zeros. */
+struct data_version {
+	const uint8_t *whole; /* BLOCK_BYTES, or NULL */
+	const uint8_t *patch; /* bytes for [from, to) on top of the version before */
+	uint32_t before;      /* index of that version */
+	uint16_t from, to;
+	uint16_t extent;      /* bytes up to the last one that is not zero */
+	uint64_t lo, hi;      /* digest of the content */
+	uint64_t sector[BLOCK_SECTORS]; /* a hash of each sector */
 };
 
 struct ops {
 	const struct trace *trace;
-	struct object *objects;
+	struct object *objects; /* in the order in which they are first met */
 	uint32_t n_objects;
 	uint32_t *versions;
 	struct micro *micros;
@@ -108,8 +127,10 @@ struct ops {
 	struct inode *inodes; /* [1..n_inodes]; [0] unused */
 	uint32_t n_inodes;
 	uint32_t *block_objects;
+	uint32_t *entry_objects;
+	struct naming *namings;
 	struct mask *masks;
-	struct data_version *data; /* private to ops.c */
+	struct data_version *data;
 	uint32_t n_data;
 };
 
@@ -135,10 +156,25 @@ uint32_t ops_entry(const struct ops *ops, uint32_t object, uint32_t version);
  * data (it then reads as zeros). */
 uint32_t ops_block_object(const struct ops *ops, uint32_t ino, uint32_t block);
 
+/* The index into data of a version of a block. */
+static inline uint32_t ops_data(const struct ops *ops, uint32_t object, uint32_t version)
+{
+	return version ? ops->micros[ops_micro(ops, object, version)].data
+		       : ops->objects[object].data0;
+}
+
 /* The content of a block at a version as the page cache then held it (bytes
- * past the end of file are zeros), into BLOCK_BYTES at out.  Masks are not
- * applied. */
+ * past the end of file are zeros), into BLOCK_BYTES at out.  Masks that came
+ * later are not applied. */
 void ops_content(const struct ops *ops, uint32_t object, uint32_t version, uint8_t *out);
+
+/* The masks that hide bytes of a version of a block while the size object of
+ * its inode is at size_version: masks [*first, *end). */
+void ops_masks(const struct ops *ops, uint32_t object, uint32_t version, uint32_t size_version,
+	       uint32_t *first, uint32_t *end);
+
+/* The digest (two words, for sums) of BLOCK_BYTES; 0, 0 for zeros. */
+void ops_digest(const uint8_t *bytes, uint64_t *lo, uint64_t *hi);
 
 /* A set of bits of the sectors in which two versions of a block differ. */
 uint8_t ops_sectors_differing(const struct ops *ops, uint32_t object, uint32_t a, uint32_t b);
