@@ -1,0 +1,656 @@
+#include "choose.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+#include "model_private.h"
+#include "prng.h"
+
+/* ---- one walk: from answers to a state ---- */
+
+struct walk;
+
+/* Who answers.  The site (walk->object, its possible versions) is there for
+ * those who aim at a state; exhaustive and replay look at the bound alone. */
+typedef uint64_t answer(struct walk *walk, uint64_t bound);
+
+/* A block that the walk decided, and the oldest version it might still hold. */
+struct site {
+	uint32_t object, version, oldest;
+};
+
+struct walk {
+	struct model *model;
+	answer *answer;
+	void *arg;
+	uint32_t object;   /* the site of the present question; NONE: the tear */
+	uint32_t *options; /* its possible versions, newest first */
+	size_t n_options, options_cap;
+	struct site *sites; /* blocks decided so far */
+	size_t n_sites, sites_cap;
+	struct buf *held; /* struct held[] */
+	struct tear tear;
+};
+
+static uint64_t choose(struct walk *walk, uint64_t bound)
+{
+	return bound > 1 ? walk->answer(walk, bound) : 0;
+}
+
+static bool visible(const struct model *model, const struct object *o)
+{
+	if (o->kind == OBJECT_ENTRY)
+		return true;
+	if (model_naming(model, o->ino) == NAMED_NO)
+		return false;
+	if (o->kind == OBJECT_SIZE)
+		return true;
+	uint32_t size = model->ops->inodes[o->ino].size_object;
+	return (uint64_t)o->block * BLOCK_BYTES < ops_size(model->ops, size, model->low[size]);
+}
+
+static void decide_object(struct walk *walk, uint32_t object)
+{
+	struct model *model = walk->model;
+	uint32_t low = model->low[object];
+	walk->object = object;
+	walk->n_options = 0;
+	for (uint32_t v = model->high[object] + 1; v-- > low;)
+		if (model_possible(model, object, v))
+			*MEM_PUSH(walk->options, walk->n_options, walk->options_cap) = v;
+	uint32_t version = walk->options[choose(walk, walk->n_options)];
+	model_decide(model, object, version);
+	if (model->ops->objects[object].kind == OBJECT_BLOCK && version > low)
+		*MEM_PUSH(walk->sites, walk->n_sites, walk->sites_cap) =
+			(struct site){object, version, low};
+	if (version < model->newest[object]) {
+		struct held held = {object, version};
+		buf_append(walk->held, &held, sizeof held);
+	}
+}
+
+/* The n-th (from 1) way to leave some but not all of the differing sectors old. */
+static uint8_t spread(uint8_t sectors, uint64_t n)
+{
+	uint8_t set = 0;
+	for (int i = 0; i < BLOCK_SECTORS; i++)
+		if (sectors >> i & 1) {
+			set |= (uint8_t)((n & 1) << i);
+			n >>= 1;
+		}
+	/* Sectors that do not differ count as new. */
+	return (uint8_t)(set | ~sectors);
+}
+
+static uint64_t count_all_tears(const struct walk *walk)
+{
+	uint64_t total = 0;
+	for (size_t i = 0; i < walk->n_sites; i++)
+		for (uint32_t u = walk->sites[i].version; u-- > walk->sites[i].oldest;)
+			total += count_tears(walk->model->ops, walk->sites[i].object,
+					     walk->sites[i].version, u);
+	return total;
+}
+
+/* Tear number n, from 0, in the order of the sites. */
+static struct tear nth_tear(const struct walk *walk, uint64_t n)
+{
+	const struct ops *ops = walk->model->ops;
+	for (size_t i = 0; i < walk->n_sites; i++)
+		for (uint32_t u = walk->sites[i].version; u-- > walk->sites[i].oldest;) {
+			const struct site *s = &walk->sites[i];
+			uint64_t tears = count_tears(ops, s->object, s->version, u);
+			if (n >= tears) {
+				n -= tears;
+				continue;
+			}
+			uint8_t differing = ops_sectors_differing(ops, s->object, s->version, u);
+			return (struct tear){s->object, u, spread(differing, n + 1)};
+		}
+	return (struct tear){.object = NONE};
+}
+
+static int compare_held(const void *a, const void *b)
+{
+	uint32_t x = ((const struct held *)a)->object, y = ((const struct held *)b)->object;
+	return (x > y) - (x < y);
+}
+
+/* Walks; the model is left decided, held sorted. */
+static void walk_run(struct walk *walk, struct state *state)
+{
+	struct model *model = walk->model;
+	uint32_t n;
+	const uint32_t *pending = model->pending;
+	n = (uint32_t)model->n_pending;
+	buf_clear(walk->held);
+	walk->n_sites = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (visible(model, &model->ops->objects[pending[i]]))
+			decide_object(walk, pending[i]);
+	walk->tear.object = NONE;
+	walk->object = NONE;
+	if (model->profile->tears && walk->n_sites) {
+		uint64_t k = choose(walk, 1 + count_all_tears(walk));
+		if (k)
+			walk->tear = nth_tear(walk, k - 1);
+	}
+	state->point = model->point;
+	state->n_held = (uint32_t)(walk->held->len / sizeof(struct held));
+	if (state->n_held > 1)
+		qsort(walk->held->data, state->n_held, sizeof(struct held), compare_held);
+	state->held = (const struct held *)(const void *)walk->held->data;
+	state->tear = walk->tear;
+}
+
+static void walk_finish(struct walk *walk)
+{
+	free(walk->options);
+	free(walk->sites);
+}
+
+/* ---- the sources of answers ---- */
+
+/* Exhaustive: the answers so far are a path of a tree; the last one that can
+ * grow does. */
+struct digit {
+	uint64_t value, bound;
+};
+
+struct path {
+	struct digit *digits;
+	size_t n, cap, at;
+};
+
+static uint64_t answer_path(struct walk *walk, uint64_t bound)
+{
+	struct path *path = walk->arg;
+	if (path->at == path->n)
+		*MEM_PUSH(path->digits, path->n, path->cap) = (struct digit){0, bound};
+	return path->digits[path->at++].value;
+}
+
+static bool path_next(struct path *path)
+{
+	while (path->n && path->digits[path->n - 1].value + 1 == path->digits[path->n - 1].bound)
+		path->n--;
+	if (path->n == 0)
+		return false;
+	path->digits[path->n - 1].value++;
+	return true;
+}
+
+static uint64_t answer_newest(struct walk *walk, uint64_t bound)
+{
+	(void)walk;
+	(void)bound;
+	return 0;
+}
+
+static uint64_t answer_oldest(struct walk *walk, uint64_t bound)
+{
+	return walk->object == NONE ? 0 : bound - 1;
+}
+
+/* The newest version issued before a step. */
+static uint64_t answer_cut(struct walk *walk, uint64_t bound)
+{
+	const uint32_t *cut = walk->arg;
+	const struct ops *ops = walk->model->ops;
+	if (walk->object == NONE)
+		return 0;
+	for (size_t i = 0; i + 1 < walk->n_options; i++) {
+		uint32_t v = walk->options[i];
+		if (v == 0 || ops->micros[ops_micro(ops, walk->object, v)].step < *cut)
+			return i;
+	}
+	return bound - 1;
+}
+
+static uint64_t answer_random(struct walk *walk, uint64_t bound)
+{
+	struct prng *prng = walk->arg;
+	/* One state in four is torn, where any can be. */
+	if (walk->object == NONE && prng_below(prng, 4) != 0)
+		return 0;
+	return prng_below(prng, bound);
+}
+
+/* Everything newest, but for one tear. */
+struct aimed_tear {
+	uint32_t object;
+	bool back; /* the new sectors are the last ones */
+	bool one;  /* one sector only, instead of half of them */
+};
+
+static uint64_t answer_tear(struct walk *walk, uint64_t bound)
+{
+	const struct aimed_tear *aim = walk->arg;
+	uint64_t before = 1;
+	(void)bound;
+	if (walk->object != NONE)
+		return 0;
+	for (size_t i = 0; i < walk->n_sites; i++)
+		for (uint32_t u = walk->sites[i].version; u-- > walk->sites[i].oldest;) {
+			const struct site *s = &walk->sites[i];
+			uint8_t d =
+				ops_sectors_differing(walk->model->ops, s->object, s->version, u);
+			int sectors = __builtin_popcount(d);
+			uint64_t tears = count_tears(walk->model->ops, s->object, s->version, u);
+			if (s->object != aim->object || tears == 0) {
+				before += tears;
+				continue;
+			}
+			int front = aim->one ? 1 : sectors / 2;
+			uint64_t mask = ((uint64_t)1 << front) - 1;
+			if (aim->back)
+				mask <<= sectors - front;
+			return before + mask - 1;
+		}
+	return 0;
+}
+
+/* ---- the chooser ---- */
+
+/* The rungs of the ladder, in order. */
+enum rung {
+	RUNG_ALL,
+	RUNG_NONE,
+	RUNG_PREFIX,
+	RUNG_LEFT_OUT,
+	RUNG_KEPT,
+	RUNG_TORN,
+	RUNG_PAIR_OUT,
+	RUNG_PAIR_KEPT,
+	RUNG_RANDOM
+};
+
+struct chooser {
+	struct model *model;
+	enum chooser_kind kind;
+	uint64_t left; /* states still to give, or UINT64_MAX */
+	size_t mark;   /* the model as it was found */
+	size_t base;   /* with the newest micro-op kept */
+	bool begun;
+	struct walk walk;
+	struct buf held;
+	struct path path;
+	struct prng prng;
+	enum rung rung;
+	uint32_t i, j;	  /* place on the rung */
+	uint32_t *micros; /* pending ones in program order */
+	uint32_t n_micros;
+};
+
+static int compare_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+static void list_micros(struct chooser *c)
+{
+	uint32_t n;
+	size_t cap = 0, used = 0;
+	const uint32_t *pending = model_pending(c->model, &n);
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t v = c->model->low[pending[i]] + 1; v <= c->model->newest[pending[i]];
+		     v++)
+			*MEM_PUSH(c->micros, used, cap) = ops_micro(c->model->ops, pending[i], v);
+	c->n_micros = (uint32_t)used;
+	if (used)
+		qsort(c->micros, used, sizeof *c->micros, compare_u32);
+}
+
+struct chooser *chooser_create(struct model *model, enum chooser_kind kind, uint32_t newest,
+			       uint64_t budget, uint64_t seed)
+{
+	struct chooser *c = mem_alloc(1, sizeof *c);
+	c->model = model;
+	c->kind = kind;
+	c->left = kind == CHOOSE_EXHAUSTIVE || budget == 0 ? UINT64_MAX : budget;
+	c->walk.model = model;
+	c->walk.held = &c->held;
+	prng_init(&c->prng, seed);
+	list_micros(c);
+	c->mark = model_mark(model);
+	if (newest != NONE) {
+		const struct micro *m = &model->ops->micros[newest];
+		model_at_least(model, m->object, m->version);
+	}
+	c->base = model_mark(model);
+	return c;
+}
+
+void chooser_destroy(struct chooser *c)
+{
+	if (!c)
+		return;
+	model_undo(c->model, c->mark);
+	walk_finish(&c->walk);
+	buf_finish(&c->held);
+	free(c->path.digits);
+	free(c->micros);
+	free(c);
+}
+
+static void give(struct chooser *c, answer *answer, void *arg, struct state *state)
+{
+	c->walk.answer = answer;
+	c->walk.arg = arg;
+	walk_run(&c->walk, state);
+	model_undo(c->model, c->base);
+}
+
+static bool next_exhaustive(struct chooser *c, struct state *state)
+{
+	if (c->begun && !path_next(&c->path))
+		return false;
+	c->begun = true;
+	c->path.at = 0;
+	give(c, answer_path, &c->path, state);
+	return true;
+}
+
+/* Leaves a pending micro-op out, or keeps it; false where that is not possible. */
+static bool constrain(struct chooser *c, uint32_t i, bool keep)
+{
+	const struct micro *m = &c->model->ops->micros[c->micros[i]];
+	uint32_t low = c->model->low[m->object], high = c->model->high[m->object];
+	if (m->version <= low || m->version > high)
+		return false;
+	if (keep)
+		model_at_least(c->model, m->object, m->version);
+	else
+		model_at_most(c->model, m->object, m->version - 1);
+	return true;
+}
+
+static bool give_single(struct chooser *c, bool keep, struct state *state)
+{
+	while (c->i < c->n_micros) {
+		if (constrain(c, c->i++, keep)) {
+			give(c, keep ? answer_oldest : answer_newest, NULL, state);
+			return true;
+		}
+		model_undo(c->model, c->base);
+	}
+	return false;
+}
+
+static bool give_pair(struct chooser *c, bool keep, struct state *state)
+{
+	for (; c->i + 1 < c->n_micros; c->i++, c->j = 0) {
+		while (c->i + 1 + c->j < c->n_micros) {
+			uint32_t other = c->i + 1 + c->j++;
+			if (constrain(c, c->i, keep) && constrain(c, other, keep)) {
+				give(c, keep ? answer_oldest : answer_newest, NULL, state);
+				return true;
+			}
+			model_undo(c->model, c->base);
+		}
+	}
+	return false;
+}
+
+static bool give_prefix(struct chooser *c, struct state *state)
+{
+	if (c->i + 1 >= c->n_micros)
+		return false;
+	/* Prefixes of one to all but one: none and all were given. */
+	uint32_t cut = c->model->ops->micros[c->micros[++c->i]].step;
+	give(c, answer_cut, &cut, state);
+	return true;
+}
+
+static bool give_torn(struct chooser *c, struct state *state)
+{
+	const struct ops *ops = c->model->ops;
+	if (!c->model->profile->tears)
+		return false;
+	for (; c->i < c->n_micros; c->i++, c->j = 0) {
+		uint32_t object = ops->micros[c->micros[c->i]].object;
+		if (ops->objects[object].kind != OBJECT_BLOCK || c->j == 4)
+			continue;
+		struct aimed_tear aim = {object, c->j & 1, c->j & 2};
+		c->j++;
+		give(c, answer_tear, &aim, state);
+		return true;
+	}
+	return false;
+}
+
+static bool give_rung(struct chooser *c, struct state *state)
+{
+	switch (c->rung) {
+	case RUNG_ALL:
+		give(c, answer_newest, NULL, state);
+		return c->i++ == 0;
+	case RUNG_NONE:
+		give(c, answer_oldest, NULL, state);
+		return c->i++ == 0;
+	case RUNG_PREFIX:
+		return give_prefix(c, state);
+	case RUNG_LEFT_OUT:
+		return give_single(c, false, state);
+	case RUNG_KEPT:
+		return give_single(c, true, state);
+	case RUNG_TORN:
+		return give_torn(c, state);
+	case RUNG_PAIR_OUT:
+		return give_pair(c, false, state);
+	case RUNG_PAIR_KEPT:
+		return give_pair(c, true, state);
+	case RUNG_RANDOM:
+		break;
+	}
+	give(c, answer_random, &c->prng, state);
+	return true;
+}
+
+static bool next_ladder(struct chooser *c, struct state *state)
+{
+	while (!give_rung(c, state)) {
+		c->rung++;
+		c->i = c->j = 0;
+	}
+	return true;
+}
+
+bool chooser_next(struct chooser *c, struct state *state)
+{
+	if (c->left == 0)
+		return false;
+	if (c->left != UINT64_MAX)
+		c->left--;
+	switch (c->kind) {
+	case CHOOSE_EXHAUSTIVE:
+		return next_exhaustive(c, state);
+	case CHOOSE_LADDER:
+		return next_ladder(c, state);
+	default:
+		give(c, answer_random, &c->prng, state);
+		return true;
+	}
+}
+
+/* ---- IDs ----
+ *
+ * Each answer takes as many bits as its bound needs, the first answer the lowest;
+ * five bits make a character of 0-9a-v; zeros at the end are left out, so that
+ * the state where everything reached the disk has the answers "0". */
+
+static const char alphabet[] = "0123456789abcdefghijklmnopqrstuv";
+
+static unsigned bits_for(uint64_t bound)
+{
+	return bound < 2 ? 0 : 64 - (unsigned)__builtin_clzll(bound - 1);
+}
+
+struct bits {
+	uint8_t *bit; /* one byte a bit */
+	size_t n, cap, at;
+	const struct state *state; /* encoding: the state to describe */
+	bool bad;
+};
+
+static void put_bits(struct bits *bits, uint64_t value, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		*MEM_PUSH(bits->bit, bits->n, bits->cap) = value >> i & 1;
+}
+
+static uint64_t get_bits(struct bits *bits, unsigned count)
+{
+	uint64_t value = 0;
+	for (unsigned i = 0; i < count; i++, bits->at++)
+		if (bits->at < bits->n)
+			value |= (uint64_t)bits->bit[bits->at] << i;
+	return value;
+}
+
+static uint32_t version_in(const struct state *state, const struct model *model, uint32_t object)
+{
+	struct held key = {.object = object};
+	const struct held *held =
+		state->n_held ? bsearch(&key, state->held, state->n_held, sizeof key, compare_held)
+			      : NULL;
+	return held ? held->version : model->newest[object];
+}
+
+static uint64_t tear_number(const struct walk *walk, const struct tear *tear, uint64_t bound)
+{
+	for (uint64_t i = 1; tear->object != NONE && i < bound; i++) {
+		struct tear t = nth_tear(walk, i - 1);
+		if (t.object == tear->object && t.older == tear->older &&
+		    t.sectors == tear->sectors)
+			return i;
+	}
+	return 0;
+}
+
+static uint64_t answer_describe(struct walk *walk, uint64_t bound)
+{
+	struct bits *bits = walk->arg;
+	uint64_t value = 0;
+	if (walk->object == NONE) {
+		value = tear_number(walk, &bits->state->tear, bound);
+	} else {
+		uint32_t version = version_in(bits->state, walk->model, walk->object);
+		while (value + 1 < bound && walk->options[value] != version)
+			value++;
+	}
+	put_bits(bits, value, bits_for(bound));
+	return value;
+}
+
+static uint64_t answer_replay(struct walk *walk, uint64_t bound)
+{
+	struct bits *bits = walk->arg;
+	uint64_t value = get_bits(bits, bits_for(bound));
+	if (value >= bound) {
+		bits->bad = true;
+		return 0;
+	}
+	return value;
+}
+
+void state_id(struct model *model, const struct state *state, struct buf *out)
+{
+	struct bits bits = {.state = state};
+	struct buf held = {0};
+	struct state same;
+	struct walk walk = {.model = model, .held = &held, .answer = answer_describe, .arg = &bits};
+	uint32_t n;
+	size_t mark = model_mark(model);
+	model_pending(model, &n);
+	walk_run(&walk, &same);
+	model_undo(model, mark);
+	while (bits.n && bits.bit[bits.n - 1] == 0)
+		bits.n--;
+	buf_printf(out, "%s.%u.", model->profile->name, state->point);
+	if (bits.n == 0)
+		buf_byte(out, '0');
+	while (bits.at < bits.n)
+		buf_byte(out, (uint8_t)alphabet[get_bits(&bits, 5)]);
+	free(bits.bit);
+	buf_finish(&held);
+	walk_finish(&walk);
+}
+
+/* Splits "PROFILE.POINT.ANSWERS". */
+static bool split_id(const char *id, char *name, size_t size, uint64_t *point, const char **answers)
+{
+	const char *dot = strchr(id, '.');
+	char *end;
+	if (!dot || (size_t)(dot - id) >= size || dot[1] < '0' || dot[1] > '9')
+		return false;
+	memcpy(name, id, (size_t)(dot - id));
+	name[dot - id] = '\0';
+	*point = strtoull(dot + 1, &end, 10);
+	if (*end != '.' || end[1] == '\0')
+		return false;
+	*answers = end + 1;
+	return true;
+}
+
+const struct profile *state_id_profile(const char *id)
+{
+	char name[64];
+	uint64_t point;
+	const char *answers;
+	return split_id(id, name, sizeof name, &point, &answers) ? profile_find(name) : NULL;
+}
+
+static int read_answers(const char *answers, struct bits *bits, const char *id, struct err *err)
+{
+	for (const char *p = answers; *p; p++) {
+		const char *digit = strchr(alphabet, *p);
+		if (!digit)
+			return err_set(err, ERR_USAGE, "state ID \"%s\": '%c' is not one of 0-9a-v",
+				       id, *p);
+		put_bits(bits, (uint64_t)(digit - alphabet), 5);
+	}
+	return ERR_OK;
+}
+
+int state_from_id(struct model *model, const char *id, struct state *state, struct buf *held,
+		  struct err *err)
+{
+	char name[64];
+	uint64_t point;
+	const char *answers;
+	struct bits bits = {0};
+	struct walk walk = {.model = model, .held = held, .answer = answer_replay, .arg = &bits};
+	uint32_t n;
+	if (!split_id(id, name, sizeof name, &point, &answers) ||
+	    strcmp(name, model->profile->name) != 0)
+		return err_set(err, ERR_USAGE,
+			       "\"%s\" is no crash-state ID of profile %s, expected "
+			       "%s.POINT.ANSWERS",
+			       id, model->profile->name, model->profile->name);
+	int rc = read_answers(answers, &bits, id, err);
+	while (!rc && model->point < point && model_advance(model))
+		continue;
+	if (!rc && model->point != point)
+		rc = err_set(err, ERR_USAGE,
+			     "state ID \"%s\": the trace has no crash point %" PRIu64, id, point);
+	if (!rc) {
+		size_t mark = model_mark(model);
+		model_pending(model, &n);
+		walk_run(&walk, state);
+		model_undo(model, mark);
+		while (bits.n > bits.at && bits.bit[bits.n - 1] == 0)
+			bits.n--;
+		if (bits.bad || bits.n > bits.at)
+			rc = err_set(
+				err, ERR_USAGE,
+				"state ID \"%s\" does not fit this trace: it is of another one",
+				id);
+	}
+	free(bits.bit);
+	walk_finish(&walk);
+	return rc;
+}

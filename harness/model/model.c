@@ -1,0 +1,680 @@
+/* How the rules become data.
+ *
+ * Every object lies between low and high.  A micro-op may demand others: "if my
+ * version or a later one is on disk, that object is at least at that version"
+ * (M3, M8, M9, trees).  What M4 orders is kept as sequences of micro-ops: if one
+ * is on disk, so are all before it in its sequence.  Raising a low follows the
+ * demands forwards, lowering a high follows them backwards; both end in a state
+ * where every object at its low is a legal crash state, so no sequence of
+ * decisions runs into a dead end.
+ *
+ * M5 is not a demand, since it asks of the size that is visible and of no size
+ * that it hides: it is looked at where a size is decided, which is before the
+ * blocks are.
+ *
+ * M1 raises lows for good.  Where a profile lets what is fsynced overtake
+ * (btrfs), it raises them without M4 and M8, and the micro-op leaves its
+ * sequence: it no longer drags others along. */
+#include "model_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+
+enum { OVERTAKES = TAG_ORDER | TAG_REPLACE };
+
+/* ---- construction ---- */
+
+static void add_demand(struct model *model, uint32_t micro, uint32_t object, uint32_t version,
+		       enum tag tag)
+{
+	if (version == 0)
+		return;
+	uint32_t i = (uint32_t)model->n_demands;
+	struct demand *d = MEM_PUSH(model->demands, model->n_demands, model->demands_cap);
+	uint32_t to = ops_micro(model->ops, object, version);
+	*d = (struct demand){.micro = micro,
+			     .object = object,
+			     .version = version,
+			     .tag = tag,
+			     .next = model->of[micro].demands,
+			     .next_back = model->of[to].demanded};
+	model->of[micro].demands = i;
+	model->of[to].demanded = i;
+}
+
+/* Which sequence of M4 a micro-op belongs to: a number from 0, or NONE. */
+static uint32_t sequence_of(const struct model *model, uint32_t micro)
+{
+	const struct micro *m = &model->ops->micros[micro];
+	const struct object *o = &model->ops->objects[m->object];
+	switch (model->profile->order) {
+	case ORDER_ALL:
+		return 0;
+	case ORDER_METADATA:
+	case ORDER_OVERTAKE:
+		return m->flags & MICRO_META ? 0 : NONE;
+	case ORDER_DIRECTORY:
+		return o->kind == OBJECT_ENTRY ? o->ino : NONE;
+	default:
+		return NONE;
+	}
+}
+
+static void make_sequences(struct model *model)
+{
+	uint32_t n = model->ops->n_micros;
+	uint32_t *last = mem_alloc((size_t)model->ops->n_inodes + 1, sizeof *last);
+	memset(last, 0xff, ((size_t)model->ops->n_inodes + 1) * sizeof *last);
+	for (uint32_t i = 0; i < n; i++) {
+		struct of_micro *of = &model->of[i];
+		of->sequence = sequence_of(model, i);
+		of->before = of->after = NONE;
+		if (of->sequence == NONE)
+			continue;
+		of->before = last[of->sequence];
+		if (of->before != NONE)
+			model->of[of->before].after = i;
+		last[of->sequence] = i;
+	}
+	free(last);
+}
+
+struct model *model_create(const struct ops *ops, const struct profile *profile)
+{
+	struct model *model = mem_alloc(1, sizeof *model);
+	model->ops = ops;
+	model->profile = profile;
+	model->low = mem_alloc(ops->n_objects, sizeof *model->low);
+	model->high = mem_alloc(ops->n_objects, sizeof *model->high);
+	model->newest = mem_alloc(ops->n_objects, sizeof *model->newest);
+	model->pending_at = mem_alloc(ops->n_objects, sizeof *model->pending_at);
+	model->of = mem_alloc(ops->n_micros, sizeof *model->of);
+	model->seen = mem_alloc((size_t)ops->n_inodes + 1, sizeof *model->seen);
+	for (uint32_t i = 0; i < ops->n_objects; i++)
+		model->pending_at[i] = NONE;
+	for (uint32_t i = 0; i < ops->n_micros; i++) {
+		model->of[i].demands = model->of[i].demanded = NONE;
+		model->of[i].need_object = NONE;
+	}
+	make_sequences(model);
+	return model;
+}
+
+void model_destroy(struct model *model)
+{
+	if (!model)
+		return;
+	free(model->low);
+	free(model->high);
+	free(model->newest);
+	free(model->pending);
+	free(model->pending_at);
+	free(model->of);
+	free(model->seen);
+	free(model->demands);
+	free(model->trail);
+	free(model->work);
+	free(model);
+}
+
+uint32_t model_point(const struct model *model)
+{
+	return model->point;
+}
+
+const struct profile *model_profile(const struct model *model)
+{
+	return model->profile;
+}
+
+const struct ops *model_ops(const struct model *model)
+{
+	return model->ops;
+}
+
+uint32_t model_low(const struct model *model, uint32_t object)
+{
+	return model->low[object];
+}
+
+uint32_t model_high(const struct model *model, uint32_t object)
+{
+	return model->high[object];
+}
+
+/* ---- raising and lowering ---- */
+
+static void remember(struct model *model, uint32_t object)
+{
+	*MEM_PUSH(model->trail, model->n_trail, model->trail_cap) =
+		(struct trail){object, model->low[object], model->high[object]};
+}
+
+static void todo(struct model *model, uint32_t object, uint32_t version)
+{
+	*MEM_PUSH(model->work, model->n_work, model->work_cap) = (struct work){object, version};
+}
+
+/* What a micro-op on disk asks for, but for the tags left out. */
+static void follow(struct model *model, uint32_t micro, unsigned without)
+{
+	const struct ops *ops = model->ops;
+	for (uint32_t i = model->of[micro].demands; i != NONE; i = model->demands[i].next) {
+		const struct demand *d = &model->demands[i];
+		if (!(d->tag & without) && model->low[d->object] < d->version)
+			todo(model, d->object, d->version);
+	}
+	if (without & TAG_ORDER)
+		return;
+	/* Back along the sequence to where everything is on disk already.  A
+	 * micro-op that overtook is on disk but says nothing of those before. */
+	for (uint32_t m = model->of[micro].before; m != NONE; m = model->of[m].before) {
+		const struct micro *before = &ops->micros[m];
+		if (model->low[before->object] < before->version)
+			todo(model, before->object, before->version);
+		else if (!model->of[m].overtook)
+			break;
+	}
+}
+
+static void raise_low(struct model *model, uint32_t object, uint32_t version, unsigned without)
+{
+	size_t base = model->n_work;
+	todo(model, object, version);
+	while (model->n_work > base) {
+		struct work w = model->work[--model->n_work];
+		uint32_t from = model->low[w.object];
+		if (from >= w.version)
+			continue;
+		remember(model, w.object);
+		model->low[w.object] = w.version;
+		for (uint32_t v = from + 1; v <= w.version; v++) {
+			uint32_t m = ops_micro(model->ops, w.object, v);
+			if (without & TAG_ORDER)
+				model->of[m].overtook = true;
+			follow(model, m, without);
+		}
+	}
+}
+
+/* What may no longer be on disk since a micro-op is not. */
+static void follow_back(struct model *model, uint32_t micro)
+{
+	const struct ops *ops = model->ops;
+	for (uint32_t i = model->of[micro].demanded; i != NONE; i = model->demands[i].next_back) {
+		const struct micro *m = &ops->micros[model->demands[i].micro];
+		if (model->high[m->object] >= m->version && model->low[m->object] < m->version)
+			todo(model, m->object, m->version - 1);
+	}
+	for (uint32_t m = model->of[micro].after; m != NONE; m = model->of[m].after) {
+		const struct micro *after = &ops->micros[m];
+		if (after->version > model->newest[after->object])
+			break; /* not issued yet */
+		if (model->low[after->object] >= after->version)
+			continue; /* it overtook */
+		if (model->high[after->object] < after->version)
+			break; /* and so those behind it */
+		todo(model, after->object, after->version - 1);
+	}
+}
+
+static void lower_high(struct model *model, uint32_t object, uint32_t version)
+{
+	size_t base = model->n_work;
+	todo(model, object, version);
+	while (model->n_work > base) {
+		struct work w = model->work[--model->n_work];
+		uint32_t from = model->high[w.object];
+		if (from <= w.version)
+			continue;
+		remember(model, w.object);
+		model->high[w.object] = w.version;
+		for (uint32_t v = from; v > w.version; v--)
+			follow_back(model, ops_micro(model->ops, w.object, v));
+	}
+}
+
+/* ---- decisions ---- */
+
+static uint32_t need_of(const struct model *model, uint32_t object, uint32_t version,
+			uint32_t *need_version)
+{
+	if (version == 0 || model->ops->objects[object].kind != OBJECT_SIZE)
+		return NONE;
+	const struct of_micro *of = &model->of[ops_micro(model->ops, object, version)];
+	*need_version = of->need_version;
+	return of->need_object;
+}
+
+bool model_possible(const struct model *model, uint32_t object, uint32_t version)
+{
+	uint32_t need_version = 0;
+	if (version < model->low[object] || version > model->high[object])
+		return false;
+	uint32_t need = need_of(model, object, version, &need_version);
+	return need == NONE || model->high[need] >= need_version; /* M5 */
+}
+
+void model_decide(struct model *model, uint32_t object, uint32_t version)
+{
+	uint32_t need_version = 0;
+	raise_low(model, object, version, 0);
+	lower_high(model, object, version);
+	uint32_t need = need_of(model, object, version, &need_version);
+	if (need != NONE)
+		raise_low(model, need, need_version, 0);
+}
+
+void model_at_least(struct model *model, uint32_t object, uint32_t version)
+{
+	raise_low(model, object, version, 0);
+}
+
+void model_at_most(struct model *model, uint32_t object, uint32_t version)
+{
+	lower_high(model, object, version);
+}
+
+size_t model_mark(const struct model *model)
+{
+	return model->n_trail;
+}
+
+void model_undo(struct model *model, size_t mark)
+{
+	while (model->n_trail > mark) {
+		struct trail t = model->trail[--model->n_trail];
+		model->low[t.object] = t.low;
+		model->high[t.object] = t.high;
+	}
+}
+
+enum named model_naming(const struct model *model, uint32_t ino)
+{
+	const struct ops *ops = model->ops;
+	const struct inode *inode = &ops->inodes[ino];
+	enum named named = NAMED_NO;
+	for (uint32_t i = 0; i < inode->n_namings; i++) {
+		const struct naming *n = &ops->namings[inode->namings + i];
+		uint32_t low = model->low[n->object], high = model->high[n->object];
+		if (n->version < low || n->version > high)
+			continue;
+		if (low == high)
+			return NAMED_YES;
+		named = NAMED_MAYBE;
+	}
+	return named;
+}
+
+bool model_named(const struct model *model, uint32_t ino)
+{
+	return model_naming(model, ino) != NAMED_NO;
+}
+
+/* ---- pending objects ---- */
+
+static void add_pending(struct model *model, uint32_t object)
+{
+	if (model->pending_at[object] != NONE)
+		return;
+	model->pending_at[object] = (uint32_t)model->n_pending;
+	*MEM_PUSH(model->pending, model->n_pending, model->pending_cap) = object;
+	model->sorted = false;
+}
+
+/* Forgets those that are no longer pending; nothing may be decided. */
+static void drop_settled(struct model *model)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < model->n_pending; i++) {
+		uint32_t object = model->pending[i];
+		if (model->low[object] == model->newest[object]) {
+			model->pending_at[object] = NONE;
+			continue;
+		}
+		model->pending_at[object] = (uint32_t)n;
+		model->pending[n++] = object;
+	}
+	model->n_pending = n;
+	model->sorted = false;
+}
+
+static int compare_pending(const void *a, const void *b, void *arg)
+{
+	const struct model *model = arg;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	int kind = model->ops->objects[x].kind - model->ops->objects[y].kind;
+	if (kind)
+		return kind;
+	uint32_t p = ops_micro(model->ops, x, model->low[x] + 1);
+	uint32_t q = ops_micro(model->ops, y, model->low[y] + 1);
+	return (p > q) - (p < q);
+}
+
+const uint32_t *model_pending(struct model *model, uint32_t *n)
+{
+	if (!model->sorted) {
+		qsort_r(model->pending, model->n_pending, sizeof *model->pending, compare_pending,
+			model);
+		for (size_t i = 0; i < model->n_pending; i++)
+			model->pending_at[model->pending[i]] = (uint32_t)i;
+		model->sorted = true;
+	}
+	*n = (uint32_t)model->n_pending;
+	return model->pending;
+}
+
+/* ---- a micro-op is issued: what it will demand ---- */
+
+/* M3: data written after a truncate or a punched hole implies it. */
+static void demand_masks(struct model *model, uint32_t micro)
+{
+	const struct ops *ops = model->ops;
+	const struct micro *m = &ops->micros[micro];
+	const struct object *o = &ops->objects[m->object];
+	const struct inode *inode = &ops->inodes[o->ino];
+	uint64_t start = (uint64_t)o->block * BLOCK_BYTES;
+	uint32_t i, end;
+	if (inode->n_masks == 0)
+		return;
+	ops_masks(ops, m->object, m->version - 1, model->newest[inode->size_object], &i, &end);
+	for (; i < end; i++)
+		if (ops->masks[i].to > start && ops->masks[i].from < start + BLOCK_BYTES)
+			add_demand(model, micro, inode->size_object,
+				   ops->micros[ops->masks[i].micro].version, TAG_GROUP);
+}
+
+/* A directory that loses its name has lost its entries before. */
+static void demand_empty(struct model *model, uint32_t micro, uint32_t dir)
+{
+	const struct inode *inode = &model->ops->inodes[dir];
+	for (uint32_t i = 0; i < inode->n_entries; i++) {
+		uint32_t object = model->ops->entry_objects[inode->entries + i];
+		add_demand(model, micro, object, model->newest[object], TAG_TREE);
+	}
+}
+
+/* The newest version of a block that gave it its place on disk. */
+static uint32_t allocating_version(const struct model *model, uint32_t object)
+{
+	for (uint32_t v = model->newest[object]; v > 0; v--)
+		if (model->ops->micros[ops_micro(model->ops, object, v)].flags & MICRO_ALLOCATES)
+			return v;
+	return 0;
+}
+
+/* M8: what a rename over an existing file sends first. */
+static void demand_replacement(struct model *model, uint32_t micro, uint32_t ino)
+{
+	const struct ops *ops = model->ops;
+	const struct inode *inode = &ops->inodes[ino];
+	enum rule_replace rule = model->profile->replace;
+	if (rule == REPLACE_FREE)
+		return;
+	add_demand(model, micro, inode->size_object, model->newest[inode->size_object],
+		   TAG_REPLACE);
+	if (rule == REPLACE_STARTS)
+		return;
+	for (uint32_t i = 0; i < inode->n_blocks; i++) {
+		uint32_t block = ops->block_objects[inode->blocks + i];
+		bool in_place = allocating_version(model, block) <= model->low[block];
+		if (rule == REPLACE_WAITS && in_place)
+			continue;
+		add_demand(model, micro, block, model->newest[block], TAG_REPLACE);
+	}
+}
+
+/* M5: what this size, where it is the visible one, says of its last block. */
+static void note_need(struct model *model, uint32_t micro, uint64_t old_size)
+{
+	const struct ops *ops = model->ops;
+	const struct micro *m = &ops->micros[micro];
+	enum rule_size rule = model->profile->size;
+	if (rule == SIZE_FREE || !(m->flags & MICRO_GROWTH))
+		return;
+	uint32_t last = (uint32_t)((m->size - 1) / BLOCK_BYTES);
+	uint32_t block = ops_block_object(ops, ops->objects[m->object].ino, last);
+	uint32_t version = model->newest[block];
+	bool inside = old_size % BLOCK_BYTES && old_size / BLOCK_BYTES == last;
+	if (rule == SIZE_NEW && inside)
+		version = allocating_version(model, block);
+	if (version) {
+		model->of[micro].need_object = block;
+		model->of[micro].need_version = version;
+	}
+}
+
+static void issue_entry(struct model *model, uint32_t micro)
+{
+	const struct ops *ops = model->ops;
+	const struct micro *m = &ops->micros[micro];
+	bool moved = m->partner != NONE && ops->micros[m->partner].ino == m->old;
+	if (m->old && ops->inodes[m->old].type == INODE_DIR && !moved)
+		demand_empty(model, micro, m->old);
+	if (m->flags & MICRO_REPLACES)
+		demand_replacement(model, micro, m->ino);
+}
+
+static void issue(struct model *model, uint32_t micro)
+{
+	const struct ops *ops = model->ops;
+	const struct micro *m = &ops->micros[micro];
+	uint64_t old_size = 0;
+	if (ops->objects[m->object].kind == OBJECT_SIZE)
+		old_size = ops_size(ops, m->object, model->newest[m->object]);
+	model->newest[m->object] = model->high[m->object] = m->version;
+	if (model->profile->order == ORDER_ISSUED) {
+		model->low[m->object] = m->version;
+		return;
+	}
+	switch (ops->objects[m->object].kind) {
+	case OBJECT_ENTRY:
+		issue_entry(model, micro);
+		break;
+	case OBJECT_SIZE:
+		note_need(model, micro, old_size);
+		break;
+	default:
+		demand_masks(model, micro);
+	}
+	add_pending(model, m->object);
+}
+
+/* ---- a sync has returned: what is on disk for certain ---- */
+
+/* The newest version of an object that the sync covers. */
+static uint32_t covered(const struct model *model, uint32_t object, const struct event *sync)
+{
+	uint32_t v = model->newest[object];
+	while (v > model->low[object] &&
+	       model->ops->micros[ops_micro(model->ops, object, v)].event >= sync->entered)
+		v--;
+	return v;
+}
+
+static void settle(struct model *model, uint32_t object, uint32_t version, unsigned without)
+{
+	if (model->profile->order == ORDER_OVERTAKE)
+		raise_low(model, object, version, without);
+	else
+		raise_low(model, object, version, 0);
+}
+
+/* M6: the names of an inode and those of the directories above. */
+static void settle_names(struct model *model, uint32_t ino, enum rule_names rule,
+			 const struct event *sync)
+{
+	const struct ops *ops = model->ops;
+	const struct inode *inode = &ops->inodes[ino];
+	if (rule == NAMES_NONE || model->seen[ino] == model->seen_now)
+		return;
+	model->seen[ino] = model->seen_now;
+	uint32_t renamed = NONE; /* only the last rename counts */
+	for (uint32_t i = 0; i < inode->n_namings; i++) {
+		const struct naming *n = &ops->namings[inode->namings + i];
+		if (n->version > covered(model, n->object, sync) &&
+		    n->version > model->low[n->object])
+			break;
+		if (n->version &&
+		    ops->micros[ops_micro(ops, n->object, n->version)].partner != NONE)
+			renamed = i;
+	}
+	for (uint32_t i = 0; i < inode->n_namings; i++) {
+		const struct naming *n = &ops->namings[inode->namings + i];
+		bool creation = i == 0;
+		uint32_t m = n->version ? ops_micro(ops, n->object, n->version) : NONE;
+		bool rename = m != NONE && ops->micros[m].partner != NONE;
+		if (n->version > covered(model, n->object, sync) &&
+		    n->version > model->low[n->object])
+			break;
+		if (!creation && (rule == NAMES_CREATION || (rename && i != renamed)))
+			continue;
+		settle(model, n->object, n->version, OVERTAKES);
+		settle_names(model, ops->objects[n->object].ino, rule, sync);
+	}
+}
+
+/* M7: the journal up to the newest uncommitted change of size or allocation. */
+static void settle_journal(struct model *model, uint32_t ino, const struct event *sync)
+{
+	const struct ops *ops = model->ops;
+	uint32_t last = NONE;
+	if (!model->profile->journal)
+		return;
+	for (size_t i = 0; i < model->n_pending; i++) {
+		uint32_t object = model->pending[i];
+		if (ops->objects[object].ino != ino || ops->objects[object].kind == OBJECT_ENTRY)
+			continue;
+		for (uint32_t v = covered(model, object, sync); v > model->low[object]; v--) {
+			uint32_t m = ops_micro(ops, object, v);
+			bool changes = ops->objects[object].kind == OBJECT_SIZE ||
+				       ops->micros[m].flags & MICRO_ALLOCATES;
+			if (changes && (last == NONE || m > last))
+				last = m;
+			if (changes)
+				break;
+		}
+	}
+	if (last == NONE)
+		return;
+	uint32_t m = last;
+	while (m-- > 0)
+		if (model->of[m].sequence != NONE) {
+			raise_low(model, ops->micros[m].object, ops->micros[m].version, 0);
+			break;
+		}
+}
+
+static void settle_file(struct model *model, uint32_t ino, const struct event *sync)
+{
+	settle_journal(model, ino, sync);
+	for (size_t i = 0; i < model->n_pending; i++) {
+		uint32_t object = model->pending[i];
+		const struct object *o = &model->ops->objects[object];
+		if (o->ino == ino && o->kind != OBJECT_ENTRY)
+			settle(model, object, covered(model, object, sync), OVERTAKES);
+	}
+}
+
+static void settle_directory(struct model *model, uint32_t dir, const struct event *sync)
+{
+	const struct ops *ops = model->ops;
+	for (size_t i = 0; i < model->n_pending; i++) {
+		uint32_t object = model->pending[i];
+		const struct object *o = &ops->objects[object];
+		uint32_t version = covered(model, object, sync);
+		if (o->ino != dir || o->kind != OBJECT_ENTRY || version <= model->low[object])
+			continue;
+		/* M9: across two directories, the other name may stay behind. */
+		const struct micro *m = &ops->micros[ops_micro(ops, object, version)];
+		bool splits = model->profile->rename_splits && m->partner != NONE && m->ino &&
+			      ops->inodes[m->ino].type != INODE_DIR &&
+			      ops->objects[ops->micros[m->partner].object].ino != dir;
+		settle(model, object, version, OVERTAKES | (splits ? TAG_GROUP : 0));
+	}
+}
+
+/* O_SYNC, O_DSYNC, RWF_SYNC, RWF_DSYNC: the bytes that were written, and a
+ * size that covers them. */
+static void settle_range(struct model *model, uint32_t event, const struct event *e)
+{
+	const struct ops *ops = model->ops;
+	uint32_t size = ops->inodes[e->ino].size_object;
+	uint64_t end = e->offset + e->length;
+	if (e->length == 0)
+		return;
+	for (uint64_t b = e->offset / BLOCK_BYTES; b * BLOCK_BYTES < end; b++) {
+		uint32_t block = ops_block_object(ops, e->ino, (uint32_t)b);
+		uint32_t v = model->newest[block];
+		while (v > model->low[block] && ops->micros[ops_micro(ops, block, v)].event > event)
+			v--;
+		settle(model, block, v, OVERTAKES);
+	}
+	for (uint32_t v = model->low[size]; v <= model->newest[size]; v++)
+		if (ops_size(ops, size, v) >= end) {
+			settle(model, size, v, OVERTAKES);
+			break;
+		}
+}
+
+static void sync_write(struct model *model, uint32_t event, const struct event *e)
+{
+	struct event after = *e;
+	after.entered = event + 1; /* it covers its own bytes */
+	settle_journal(model, e->ino, &after);
+	settle_range(model, event, e);
+	bool data_only = !(e->flags & EVENT_FSYNC_TOO);
+	settle_names(model, e->ino, data_only ? model->profile->fdatasync : model->profile->fsync,
+		     &after);
+}
+
+static void sync_step(struct model *model, uint32_t event)
+{
+	const struct event *e = &model->ops->trace->events[event];
+	bool all = e->kind == EVENT_SYNC || model->profile->order == ORDER_ALL;
+	model->seen_now++;
+	if (all) {
+		for (size_t i = 0; i < model->n_pending; i++)
+			raise_low(model, model->pending[i], covered(model, model->pending[i], e),
+				  0);
+	} else if (e->kind == EVENT_WRITE) {
+		sync_write(model, event, e);
+	} else {
+		bool directory = model->ops->inodes[e->ino].type == INODE_DIR;
+		if (directory)
+			settle_directory(model, e->ino, e);
+		else
+			settle_file(model, e->ino, e);
+		settle_names(model, e->ino,
+			     e->kind == EVENT_FSYNC ? model->profile->fsync
+						    : model->profile->fdatasync,
+			     e);
+	}
+	model->n_trail = 0; /* for good */
+	drop_settled(model);
+}
+
+bool model_advance(struct model *model)
+{
+	const struct ops *ops = model->ops;
+	if (model->point >= ops->n_steps)
+		return false;
+	const struct step *s = &ops->steps[model->point++];
+	if (s->kind == STEP_SYNC)
+		sync_step(model, s->event);
+	if (s->kind != STEP_MICRO)
+		return true;
+	issue(model, s->micro);
+	/* Both halves of a rename are one step: neither can be there alone. */
+	uint32_t partner = ops->micros[s->micro].partner;
+	if (partner != NONE && partner > s->micro) {
+		issue(model, partner);
+		model->point++;
+		const struct micro *a = &ops->micros[s->micro], *b = &ops->micros[partner];
+		add_demand(model, s->micro, b->object, b->version, TAG_GROUP);
+		add_demand(model, partner, a->object, a->version, TAG_GROUP);
+	}
+	return true;
+}

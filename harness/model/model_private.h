@@ -1,0 +1,68 @@
+/* What model.c and count.c share; for everyone else a model is opaque. */
+#ifndef POWERCUT_MODEL_PRIVATE_H
+#define POWERCUT_MODEL_PRIVATE_H
+
+#include "model.h"
+
+enum tag {
+	TAG_GROUP = 1,   /* M3, M9 */
+	TAG_TREE = 2,    /* a directory and its entries */
+	TAG_ORDER = 4,   /* M4; in sequences, not in demands */
+	TAG_REPLACE = 8, /* M8 */
+};
+
+/* If micro is on disk, object is at least at version. */
+struct demand {
+	uint32_t micro;
+	uint32_t object, version;
+	enum tag tag;
+	uint32_t next;      /* another demand of micro */
+	uint32_t next_back; /* another demand of the same object and version */
+};
+
+/* What a profile makes of each micro-op. */
+struct of_micro {
+	uint32_t demands, demanded; /* lists */
+	uint32_t sequence;          /* M4; NONE */
+	uint32_t before, after;     /* its neighbours there */
+	uint32_t need_object, need_version; /* M5 */
+	bool overtook;
+};
+
+struct trail {
+	uint32_t object, low, high;
+};
+
+struct work {
+	uint32_t object, version;
+};
+
+struct model {
+	const struct ops *ops;
+	const struct profile *profile;
+	uint32_t point;
+	uint32_t *low, *high; /* by object, with what is decided */
+	uint32_t *newest;     /* by object, without */
+	uint32_t *pending;
+	uint32_t *pending_at; /* by object: its place there, or NONE */
+	size_t n_pending, pending_cap;
+	bool sorted;
+	struct of_micro *of;
+	struct demand *demands;
+	size_t n_demands, demands_cap;
+	struct trail *trail;
+	size_t n_trail, trail_cap;
+	struct work *work;
+	size_t n_work, work_cap;
+	uint32_t *seen; /* by inode: settle_names was here */
+	uint32_t seen_now;
+};
+
+/* Whether an inode has a name, given what is decided. */
+enum named { NAMED_NO, NAMED_MAYBE, NAMED_YES };
+enum named model_naming(const struct model *model, uint32_t ino);
+
+/* How many ways there are to tear a block between two versions (M10). */
+uint64_t count_tears(const struct ops *ops, uint32_t object, uint32_t newer, uint32_t older);
+
+#endif
