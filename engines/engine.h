@@ -81,7 +81,7 @@ typedef int engine_visit(void *arg, struct engine_bytes key, struct engine_bytes
 struct engine {
 	uint32_t abi; /* ENGINE_ABI */
 	const char *name;
-	const char *summary; /* one line */
+	const char *summary;		     /* one line */
 	const struct engine_option *options; /* ends with a NULL name */
 
 	/* Names of the fault points the engine passes, NULL-terminated. */
@@ -121,6 +121,11 @@ struct engine {
 /* The value of an option, which must be one of the table. */
 const char *engine_value(const struct engine_config *config, const char *name);
 uint64_t engine_number(const struct engine_config *config, const char *name);
+
+/* Sets the text of an error (a longer one is cut) and returns -1, so that an
+ * engine can `return engine_fail(...)`. */
+int engine_fail(struct engine_error *error, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* The engines that are built in, NULL-terminated. */
 extern const struct engine *const engine_table[];

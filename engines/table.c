@@ -1,2 +1,6 @@
-#include "engine.h"
-const struct engine *const engine_table[] = {0};
+#include "builtin.h"
+
+const struct engine *const engine_table[] = {
+	&wal_engine,
+	NULL,
+};

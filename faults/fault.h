@@ -10,10 +10,10 @@
 
 #include <stdbool.h>
 
-#define FAULT_POINT(name)                                                                \
-	do {                                                                             \
-		if (__builtin_expect(fault_points_on, 0))                                \
-			fault_point_passed(name);                                        \
+#define FAULT_POINT(name)                                                                          \
+	do {                                                                                       \
+		if (__builtin_expect(fault_points_on, 0))                                          \
+			fault_point_passed(name);                                                  \
 	} while (0)
 
 #define MUTANT(name) (__builtin_expect(fault_mutants_on, 0) && fault_mutant(name))

@@ -84,13 +84,13 @@ void buf_printf(struct buf *buf, const char *fmt, ...)
 	buf->len += (size_t)n;
 }
 
-/* The length of the UTF-8 sequence at s, or 0 where there is none. */
-static size_t utf8_length(const unsigned char *s, size_t n)
+size_t utf8_length(const unsigned char *s, size_t n)
 {
-	size_t want = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-		      : s[0] >= 0xe0 && s[0] < 0xf0         ? 3
-		      : s[0] >= 0xf0 && s[0] < 0xf5         ? 4
-							    : 0;
+	size_t want = s[0] < 0x80		    ? 1
+		      : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+		      : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+		      : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+						    : 0;
 	if (want == 0 || want > n)
 		return 0;
 	for (size_t i = 1; i < want; i++)

@@ -28,6 +28,9 @@ void buf_printf(struct buf *buf, const char *fmt, ...)
 /* The bytes as text inside a JSON string, without the quotes; bytes that are
  * not UTF-8 become U+FFFD. */
 void buf_json(struct buf *buf, const char *s, size_t n);
+/* The length of the well-formed UTF-8 sequence at s, which has n bytes left, or
+ * 0 where there is none. */
+size_t utf8_length(const unsigned char *s, size_t n);
 /* Terminates the content with a zero byte that does not count, and returns it;
  * valid until the next change. */
 const char *buf_text(struct buf *buf);

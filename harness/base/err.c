@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void format(struct err *err, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void format(struct err *err, const char *fmt,
+							 va_list args)
 {
 	int n = vsnprintf(err->text, sizeof err->text, fmt, args);
 	if (n < 0)

@@ -71,7 +71,7 @@ struct chunk {
 
 struct arena {
 	struct chunk *chunks; /* newest first; the first one is being filled */
-	size_t at;            /* next free byte of the first chunk */
+	size_t at;	      /* next free byte of the first chunk */
 	size_t used;
 };
 

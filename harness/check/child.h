@@ -3,7 +3,7 @@
  * The child leads a process group of its own.  When it has ended, however it
  * did, every descendant is killed and reaped, also those that made themselves
  * a new session: the caller must have called child_init, which makes it the
- * reaper of orphans. */
+ * reaper of orphans.  A process that uses this must have no other children. */
 #ifndef POWERCUT_CHILD_H
 #define POWERCUT_CHILD_H
 
@@ -23,12 +23,14 @@ struct child_limits {
 };
 
 enum child_end {
-	CHILD_EXIT,      /* code: exit status */
-	CHILD_SIGNAL,    /* code: signal */
-	CHILD_WALL,      /* wall time exceeded */
-	CHILD_CPU,       /* CPU time exceeded */
-	CHILD_FILE,      /* a file grew too large */
-	CHILD_DISK,      /* too much was written in all */
+	CHILD_EXIT,   /* code: exit status */
+	CHILD_SIGNAL, /* code: signal */
+	CHILD_WALL,   /* wall time exceeded */
+	CHILD_CPU,    /* CPU time exceeded */
+	CHILD_FILE,   /* a file grew too large */
+	CHILD_DISK,   /* too much was written in all; other users of the file
+			 system are counted too, so try again alone */
+	CHILD_MEMORY, /* it failed, and at its peak held nearly all memory it might */
 };
 
 struct child_result {
@@ -37,12 +39,20 @@ struct child_result {
 	bool survivors; /* it left processes behind, which were killed */
 };
 
-/* Once per process that will call child_run: subreaper, tick timer. */
+/* Once per process that will call child_run: subreaper, tick timer (the real
+ * time signal SIGRTMAX - 1 interrupts system calls a few times a second). */
 int child_init(struct err *err);
 
+/* Puts the defaults where there are zeros. */
+void child_limits_expand(struct child_limits *limits);
+
+/* Whether memory is limited at the moment of asking for it.  In a build with
+ * the address sanitizer it is not: its shadow would not fit. */
+bool child_limits_memory(void);
+
 /* Forks, applies the limits, calls function(arg) and exits with its result;
- * waits.  dir is where disk_bytes is measured.  ERR_IO if no child could be
- * made. */
+ * waits.  dir is where disk_bytes is measured.  Handlers of pthread_atfork do
+ * not run.  ERR_IO if no child could be made. */
 int child_run(int (*function)(void *arg), void *arg, const char *dir,
 	      const struct child_limits *limits, struct child_result *result, struct err *err);
 

@@ -9,10 +9,12 @@
  *   O6 resurrection what a durable delete removed stays removed
  *   O7 in flight    the change in flight is wholly there or wholly not
  *
- * p is the longest prefix of the changes, no longer than what had begun, that
- * gives the contents.  O4: p exists (where the contract promises order).  O2: p
- * is at least D; without prefix, each key holds a write no older than its last
- * durable one.  O6 is O2 where a lost change is a delete.  A change that failed
+ * What counts as there, and what follows from it, is defined in judge.c.  In
+ * short: p is the longest prefix of the changes, no longer than what had begun,
+ * that gives the contents.  O4: p exists (where the contract promises order).
+ * O2: p is at least D; where there is no such prefix or no promise of order,
+ * each key holds a write no older than its last durable one.  O6 is O2 where a
+ * lost change is a delete and the key has a value again.  A change that failed
  * is optional.  The measured loss is acknowledged minus p.
  *
  * Pure. */
@@ -37,17 +39,22 @@ struct verdict {
 	uint32_t broken; /* RULE_BITs; 0 is acceptable */
 	bool has_prefix;
 	uint32_t prefix; /* p, where has_prefix */
-	uint32_t loss;   /* acknowledged - p where has_prefix and positive; else, where some
-			    acknowledged change is not there, how many are not */
+	uint32_t loss;   /* acknowledged changes that are not there: those after p where
+			    has_prefix, else those that no key shows to be there.  Failed
+			    ones and keys with invented values do not count */
 };
 
-/* Prepared tables for judging many contents of one history: finding p takes
- * time in the number of keys, not of changes.  Released by judge_destroy. */
+/* Prepared tables for judging many contents of one history, which must outlive
+ * the judge.  Judging takes time in the number of keys, not of changes (where
+ * much was lost, also in the number of lost changes).  Released by
+ * judge_destroy (NULL is fine). */
 struct judge;
-struct judge *judge_create(struct history *history, const struct engine_contract *contract);
+struct judge *judge_create(const struct history *history,
+			   const struct engine_contract *contract);
 void judge_destroy(struct judge *judge);
 
-/* Judges contents that a recovery returned. */
+/* Judges contents that a recovery returned.  O1 is not seen from here: it is
+ * broken where there are no contents to judge. */
 void judge_contents(struct judge *judge, const struct contents *contents,
 		    const struct bounds *bounds, struct verdict *verdict);
 
@@ -57,8 +64,10 @@ void judge_reference(const struct history *history, const struct engine_contract
 		     const struct contents *contents, const struct bounds *bounds,
 		     struct verdict *verdict);
 
-/* Explains a violation of one rule in a sentence or two: which key, which
- * operation, acknowledged or not, what was found instead.  Appends to out. */
+/* Explains a violation of one rule in a sentence without a full stop: which
+ * key, which operation (numbered as in the workload), what was promised and what
+ * was found instead.  Appends to out; nothing where the rule is not broken, and
+ * for O1. */
 void judge_explain(struct judge *judge, const struct contents *contents,
 		   const struct bounds *bounds, enum rule rule, struct buf *out);
 

@@ -1,15 +1,16 @@
 /* Workloads: a seeded sequence of operations, and the values they write.
  *
  * A value names the write that made it (writes are numbered from 1 through the
- * whole workload) and its key, and carries a checksum, so that whatever a
- * recovery returns can be traced to its operation or shown to be invented:
+ * whole workload) and carries a checksum over itself and its key, so that
+ * whatever a recovery returns can be traced to its operation or shown to be
+ * invented:
  *
  *   "w" write number in decimal ":" filler that depends on write and key "~"
- *   crc32c of all that and of the key, 8 hex digits
+ *   check, 8 hex digits: XXH32 of the key, seeded with the XXH32 of all before
+ *   the "~"
  *
- * A length of 0 is the empty value, which names nothing; a value of fewer bytes
- * than the frame needs is not made.  (Empty values are told from others by the
- * history: the last write of an empty value to that key.) */
+ * A length of 0 is the empty value, which names nothing: all writes of an empty
+ * value to one key look alike, and the judge takes them so (history.h). */
 #ifndef POWERCUT_WORKLOAD_H
 #define POWERCUT_WORKLOAD_H
 
@@ -46,20 +47,32 @@ struct workload_options {
 	uint32_t weight[OP_TYPES_COUNT];
 	uint32_t value_min, value_max; /* bytes of a value [24, 200]; at least 24 */
 	uint32_t batch_min, batch_max; /* changes in a batch [2, 40] */
-	uint32_t reuse; /* percent of writes that go to a key already used [70] */
+	uint32_t reuse; /* percent of changes that go to a key already used [70] */
+	uint32_t empty; /* percent of writes whose value is empty, whatever value_min is [0] */
 	uint64_t seed;
 };
+
+/* The shortest value but the empty one: room for any write number. */
+enum { VALUE_BYTES_MIN = 24 };
 
 /* Parses "put=60,delete=15,sync" (a bare name has its default weight; what is
  * not named has none) into weight[] and mixed.  ERR_USAGE with the word at
  * fault and what was expected. */
 int workload_parse_mix(const char *text, struct workload_options *options, struct err *err);
 
-/* Puts the defaults where there are zeros, and checks bounds (ERR_USAGE). */
+/* Parses words as workload_describe writes them, "ops=100 keys=5 values=24-64";
+ * a single number stands for both ends of a range.  What is not named is left
+ * alone.  ERR_USAGE with the word at fault. */
+int workload_parse(const char *text, struct workload_options *options, struct err *err);
+
+/* Puts the defaults where there are zeros, and checks bounds (ERR_USAGE).  A
+ * default bends to an end of its range that was given: values of at least 500
+ * bytes are of at most 500, not 200. */
 int workload_expand(struct workload_options *options, struct err *err);
 
 /* The expanded options in one line, as stored and printed:
- * "ops=60 keys=12 mix=put=60,delete=15,… values=24-200 batches=2-40 reuse=70". */
+ * "ops=60 keys=12 mix=put=60,delete=15,… values=24-200 batches=2-40 reuse=70
+ * empty=0".  The seed is not part of it. */
 void workload_describe(const struct workload_options *options, struct buf *out);
 
 struct op_change {
@@ -94,9 +107,10 @@ void workload_destroy(struct workload *workload);
 /* Runs a workload on an engine in dir: opens it, then each operation between
  * its begin and end markers, then closes it; in the calling process, which is
  * the one being recorded or killed.  An operation that fails is marked as
- * failed and the workload goes on.  If progress is not NULL, it counts begun
- * and ended operations there (it is in shared memory).  Returns 0, or -1 with
- * error where the store could not be opened, reopened or closed. */
+ * failed and the workload goes on, except that a failed reopen ends it.  An
+ * operation's number is its index in ops.  If progress is not NULL, it counts
+ * begun and ended operations there (it is in shared memory).  Returns 0, or -1
+ * with error where the store could not be opened, reopened or closed. */
 struct workload_progress {
 	volatile uint32_t begun, ended;
 };
@@ -109,10 +123,12 @@ int workload_run(const struct workload *workload, const struct engine *engine,
  *   varint value_length. */
 void op_encode(const struct op *op, struct buf *out);
 
-/* Writes the value of a write (length bytes) to out. */
+/* Writes the value of a write to out: length bytes, 0 or at least
+ * VALUE_BYTES_MIN. */
 void value_make(uint32_t write, struct engine_bytes key, uint32_t length, char *out);
 
-/* The write that made these bytes for that key, or 0 if none can have. */
+/* The write that made these bytes for that key, or 0 if none can have (or if
+ * they are empty). */
 uint32_t value_parse(struct engine_bytes key, struct engine_bytes value);
 
 #endif

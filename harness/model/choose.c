@@ -336,9 +336,9 @@ void chooser_destroy(struct chooser *c)
 	free(c);
 }
 
-static void give(struct chooser *c, answer *answer, void *arg, struct state *state)
+static void give(struct chooser *c, answer *who, void *arg, struct state *state)
 {
-	c->walk.answer = answer;
+	c->walk.answer = who;
 	c->walk.arg = arg;
 	walk_run(&c->walk, state);
 	model_undo(c->model, c->base);

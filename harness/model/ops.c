@@ -218,9 +218,10 @@ static uint32_t entry_now(const struct lowering *l, uint32_t object)
 	return m == NONE ? l->objects[object].block : l->micros[m].ino;
 }
 
+/* Names are interned in a trace: one name, one pointer. */
 static uint32_t entry_object(struct lowering *l, uint32_t dir, const char *name)
 {
-	return find_object(l, OBJECT_ENTRY, dir, 0, trace_intern(l->trace, name), true);
+	return find_object(l, OBJECT_ENTRY, dir, 0, name, true);
 }
 
 static uint32_t set_entry(struct lowering *l, uint32_t object, uint32_t ino)

@@ -1,12 +1,19 @@
 /* The store: one SQLite file with everything a campaign learnt.
  *
  * Writers open it with store_create; rows are batched in transactions that are
- * committed when store_commit is called or half a second has passed, so that a
- * kill at any moment leaves a readable file with all finished batches.  The
- * schema has a version (PRAGMA user_version) and an application id; older files
- * are migrated, newer and foreign ones refused.
+ * committed when store_commit is called or, at the next row, when half a second
+ * has passed or a few megabytes have gathered, so that a kill at any moment
+ * leaves a readable file with all finished batches.  Others can read while it
+ * is being written.  The schema has a version (PRAGMA user_version) and an
+ * application id; older files are migrated, newer and foreign ones refused.
  *
- * All texts given are copied; NULL counts as "". */
+ * All texts given are copied; NULL counts as "".  Counts of 64 bits saturate at
+ * INT64_MAX, the largest integer that SQLite has: a number of states that is
+ * cut off so is no longer exact, and its row says so.  Seeds, identities and
+ * digests keep all their bits.
+ *
+ * A store is used by one thread, and by the process that opened it: a child
+ * made by fork must not touch it, not even to close it. */
 #ifndef POWERCUT_STORE_H
 #define POWERCUT_STORE_H
 
@@ -24,13 +31,21 @@ struct store;
 /* Opens path for writing, making it where it is missing.  ERR_CORRUPT for a
  * file that is not ours, ERR_VERSION for a newer one, ERR_IO. */
 int store_create(const char *path, struct store **store, struct err *err);
-/* Opens an existing file for reading. */
+/* Opens an existing file for reading.  ERR_MISSING where there is none; else as
+ * store_create.  (The file is changed only to roll back the batch that a killed
+ * writer left half done, or to migrate it.) */
 int store_open(const char *path, struct store **store, struct err *err);
 /* Commits and closes; NULL is fine.  An error is lost: commit first to see it. */
 void store_close(struct store *store);
 int store_commit(struct store *store, struct err *err);
 
+/* The path as it was given. */
+const char *store_path(const struct store *store);
+
 /* ---- writing; each returns 0 or an error, ids are set in the row ---- */
+
+/* When the disk refuses (full, an error) the whole unfinished batch is lost, and
+ * every later call that writes returns the same error. */
 
 struct campaign_row {
 	int64_t id;
@@ -57,7 +72,8 @@ struct trace_row {
 int store_add_trace(struct store *store, struct trace_row *row, struct err *err);
 
 struct target_row {
-	int64_t id, campaign, trace;
+	int64_t id, campaign;
+	int64_t trace;        /* 0: none could be recorded */
 	const char *name;     /* as given: "wal:variant=hardened,sync=sync" */
 	const char *engine;   /* "wal" */
 	const char *options;  /* expanded: "variant=hardened,sync=sync,…" */
@@ -85,6 +101,7 @@ struct coverage_row {
 	uint64_t inconclusive;
 	uint32_t loss;        /* most acknowledged changes lost by any state */
 };
+/* One row for each target and profile. */
 int store_add_coverage(struct store *store, const struct coverage_row *row, struct err *err);
 
 struct point_row {
@@ -96,6 +113,7 @@ struct point_row {
 	bool exact;
 	uint64_t tested, merged, left_out, violations;
 };
+/* One row for each target, profile and point. */
 int store_add_point(struct store *store, const struct point_row *row, struct err *err);
 
 struct outcome_row {
@@ -120,6 +138,7 @@ struct fault_row {
 	uint64_t passages; /* in the recorded run */
 	uint64_t crashes;  /* states tested at crash points between it and the next */
 };
+/* One row for each target and name. */
 int store_add_fault(struct store *store, const struct fault_row *row, struct err *err);
 
 struct finding_row {
@@ -140,11 +159,27 @@ struct finding_row {
 };
 int store_add_finding(struct store *store, struct finding_row *row, struct err *err);
 
-/* ---- reading: rows one at a time; texts are valid until the next call ---- */
+/* The points of a target between the same two fault points, summed up. */
+struct window_row {
+	const char *before, *after; /* "" at the ends */
+	uint32_t points;     /* crash points, of all profiles */
+	uint64_t tested, violations;
+};
+
+/* ---- reading: rows one at a time; texts are valid until the next call with
+ * the same query (store_get_*: until the next call of the same function) ---- */
+
+/* Between these two everything read is of one moment, even while another process
+ * writes; that one cannot commit meanwhile, so be quick.  They do nothing on a
+ * store opened for writing, and store_end_reading always succeeds. */
+int store_begin_reading(struct store *store, struct err *err);
+void store_end_reading(struct store *store);
 
 struct store_query;
 /* Each starts a query; next returns 1 with a row, 0 at the end, or an error.
- * A campaign or target of 0 means all; store_last_campaign gives the newest. */
+ * A campaign or target of 0 means all, and so does a NULL or empty profile or
+ * state; rows come in the order in which they were written, but points by
+ * profile and number.  store_last_campaign gives the newest campaign. */
 int store_last_campaign(struct store *store, int64_t *id, struct err *err); /* ERR_MISSING */
 int store_next_campaign(struct store *store, struct store_query **q, struct campaign_row *row,
 			struct err *err);
@@ -156,14 +191,24 @@ int store_next_point(struct store *store, struct store_query **q, int64_t target
 		     const char *profile, struct point_row *row, struct err *err);
 int store_next_outcome(struct store *store, struct store_query **q, int64_t target,
 		       const char *state, struct outcome_row *row, struct err *err);
+/* The outcomes of a target (not 0) that are "fail" or "inconclusive", whichever
+ * is asked for; does not look at those that pass. */
+int store_next_verdict(struct store *store, struct store_query **q, int64_t target,
+		       const char *verdict, struct outcome_row *row, struct err *err);
+/* In the order in which the run first came through them. */
+int store_next_window(struct store *store, struct store_query **q, int64_t target,
+		      struct window_row *row, struct err *err);
 int store_next_fault(struct store *store, struct store_query **q, int64_t target,
 		     struct fault_row *row, struct err *err);
 int store_next_finding(struct store *store, struct store_query **q, int64_t campaign,
 		       struct finding_row *row, struct err *err);
-/* Ends a query early; NULL is fine.  A query that returned 0 or an error has
- * ended, and *q is NULL again. */
+/* Ends a query early; *q may be NULL.  A query that returned 0 or an error has
+ * ended, and *q is NULL again.  All queries must have ended at store_close. */
 void store_query_end(struct store_query **q);
 
+/* ERR_MISSING where there is no such row. */
+int store_get_campaign(struct store *store, int64_t id, struct campaign_row *row,
+		       struct err *err);
 int store_get_target(struct store *store, int64_t id, struct target_row *row, struct err *err);
 /* The trace's bytes into out. */
 int store_get_trace(struct store *store, int64_t id, struct buf *out, struct err *err);

@@ -1,0 +1,179 @@
+#include "target.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem.h"
+
+/* A piece of a text that is not terminated. */
+struct piece {
+	const char *at;
+	size_t n;
+};
+
+static bool piece_is(struct piece piece, const char *text)
+{
+	return piece.n == strlen(text) && memcmp(piece.at, text, piece.n) == 0;
+}
+
+static size_t count_options(const struct engine *engine)
+{
+	size_t n = 0;
+	while (engine->options[n].name)
+		n++;
+	return n;
+}
+
+static const struct engine *find_engine(struct piece name, const struct engine *const *table,
+					struct err *err)
+{
+	for (size_t i = 0; table[i]; i++)
+		if (piece_is(name, table[i]->name))
+			return table[i];
+	struct buf known = {0};
+	for (size_t i = 0; table[i]; i++)
+		buf_printf(&known, "%s%s", i ? ", " : "", table[i]->name);
+	err_set(err, ERR_USAGE, "there is no engine \"%.*s\"; known are: %s", (int)name.n, name.at,
+		buf_text(&known));
+	buf_finish(&known);
+	return NULL;
+}
+
+static int unknown_option(const struct engine *engine, struct piece name, struct err *err)
+{
+	struct buf known = {0};
+	for (size_t i = 0; engine->options[i].name; i++)
+		buf_printf(&known, "%s%s", i ? ", " : "", engine->options[i].name);
+	err_set(err, ERR_USAGE, "%s has no option \"%.*s\"; known are: %s", engine->name,
+		(int)name.n, name.at, known.len ? buf_text(&known) : "none");
+	buf_finish(&known);
+	return ERR_USAGE;
+}
+
+static bool is_choice(const char *choices, struct piece value)
+{
+	for (const char *at = choices;;) {
+		struct piece choice = {at, strcspn(at, "|")};
+		if (choice.n == value.n && memcmp(choice.at, value.at, value.n) == 0)
+			return true;
+		if (at[choice.n] == '\0')
+			return false;
+		at += choice.n + 1;
+	}
+}
+
+static bool parse_number(struct piece digits, uint64_t *out)
+{
+	uint64_t v = 0;
+	for (size_t i = 0; i < digits.n; i++) {
+		if (digits.at[i] < '0' || digits.at[i] > '9')
+			return false;
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(digits.at[i] - '0'), &v))
+			return false;
+	}
+	*out = v;
+	return digits.n > 0;
+}
+
+/* A checked value in *out, which the caller frees. */
+static int check_value(const struct engine *engine, const struct engine_option *option,
+		       struct piece value, char **out, struct err *err)
+{
+	if (option->choices) {
+		if (!is_choice(option->choices, value))
+			return err_set(err, ERR_USAGE, "%s: %s=%.*s: expected one of %s",
+				       engine->name, option->name, (int)value.n, value.at,
+				       option->choices);
+		*out = mem_dup(value.at, value.n);
+		return ERR_OK;
+	}
+	uint64_t number;
+	if (!parse_number(value, &number) || number < option->min || number > option->max)
+		return err_set(err, ERR_USAGE,
+			       "%s: %s=%.*s: expected a number from %" PRIu64 " to %" PRIu64,
+			       engine->name, option->name, (int)value.n, value.at, option->min,
+			       option->max);
+	*out = mem_printf("%" PRIu64, number);
+	return ERR_OK;
+}
+
+static int parse_option(struct target *target, struct piece word, struct err *err)
+{
+	const struct engine *engine = target->engine;
+	const char *equals = memchr(word.at, '=', word.n);
+	struct piece name = {word.at, equals ? (size_t)(equals - word.at) : word.n};
+	size_t i = 0;
+	while (engine->options[i].name && !piece_is(name, engine->options[i].name))
+		i++;
+	if (!engine->options[i].name)
+		return unknown_option(engine, name, err);
+	if (!equals)
+		return err_set(err, ERR_USAGE, "%s: expected %s=VALUE", engine->name,
+			       engine->options[i].name);
+	if (target->values[i])
+		return err_set(err, ERR_USAGE, "%s: %s is given twice", engine->name,
+			       engine->options[i].name);
+	struct piece value = {equals + 1, word.n - name.n - 1};
+	return check_value(engine, &engine->options[i], value, &target->values[i], err);
+}
+
+static int parse_options(struct target *target, const char *text, struct err *err)
+{
+	while (*text) {
+		struct piece word = {text, strcspn(text, ",")};
+		int code = parse_option(target, word, err);
+		if (code)
+			return code;
+		text += word.n;
+		if (*text == ',' && *++text == '\0')
+			return err_set(err, ERR_USAGE,
+				       "%s: expected an option after the last comma",
+				       target->engine->name);
+	}
+	return ERR_OK;
+}
+
+int target_parse(const char *text, const struct engine *const *table, struct target **target,
+		 struct err *err)
+{
+	*target = NULL;
+	struct piece name = {text, strcspn(text, ":")};
+	const struct engine *engine = find_engine(name, table, err);
+	if (!engine)
+		return ERR_USAGE;
+	struct target *t = mem_alloc(1, sizeof *t);
+	size_t n = count_options(engine);
+	t->engine = engine;
+	t->values = mem_alloc(n, sizeof *t->values);
+	int code = parse_options(t, text[name.n] ? text + name.n + 1 : "", err);
+	if (code) {
+		target_destroy(t);
+		return code;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!t->values[i])
+			t->values[i] = mem_dup(engine->options[i].fallback,
+					       strlen(engine->options[i].fallback));
+	t->config = (struct engine_config){engine->options, (const char *const *)t->values};
+	*target = t;
+	return ERR_OK;
+}
+
+void target_destroy(struct target *target)
+{
+	if (!target)
+		return;
+	for (size_t i = 0; target->values && target->engine->options[i].name; i++)
+		free(target->values[i]);
+	free(target->values);
+	free(target);
+}
+
+void config_describe(const struct engine_config *config, struct buf *out)
+{
+	for (size_t i = 0; config->options[i].name; i++)
+		buf_printf(out, "%s%s=%s", i ? "," : "", config->options[i].name,
+			   config->values[i]);
+}

@@ -1,0 +1,32 @@
+/* Targets as text: "wal:variant=hardened,sync=sync" → an engine and a value for
+ * each of its options. */
+#ifndef POWERCUT_TARGET_H
+#define POWERCUT_TARGET_H
+
+#include "buf.h"
+#include "engine.h"
+#include "err.h"
+
+struct target {
+	const struct engine *engine;
+	struct engine_config config;
+	char **values; /* what config.values points to */
+};
+
+/* Parses text against a NULL-terminated table of engines.  Options that are not
+ * named get their fallback; numbers lose leading zeros, so that equal targets
+ * have equal descriptions.  *target is released by target_destroy and does not
+ * need text any more.  ERR_USAGE with a text that names the engine or option
+ * and what was expected; *target is then NULL. */
+int target_parse(const char *text, const struct engine *const *table, struct target **target,
+		 struct err *err);
+
+/* NULL is fine. */
+void target_destroy(struct target *target);
+
+/* Appends all options, given or not, in the order of the engine's table:
+ * "variant=hardened,sync=sync,batch=8".  target_parse accepts it after the
+ * engine's name. */
+void config_describe(const struct engine_config *config, struct buf *out);
+
+#endif

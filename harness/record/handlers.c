@@ -1,0 +1,102 @@
+#include "handlers.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mem.h"
+#include "peer.h"
+#include "unwind.h"
+
+struct event *call_event(struct task *task, enum event_kind kind)
+{
+	struct recorder *r = task->recorder;
+	struct call *call = &task->call;
+	if (!call->has_stack && !r->options->no_stacks) {
+		call->stack = unwind_stack(task);
+		call->has_stack = true;
+	}
+	struct event *event = trace_append(r->trace, kind);
+	event->thread = task->number;
+	event->entered = call->entered;
+	event->stack = call->stack;
+	event->call = task->row->name;
+	call->recorded = true;
+	return event;
+}
+
+static void add_note(struct recorder *r, struct task *task, unsigned flags, const char *text)
+{
+	size_t n = strlen(text);
+	for (size_t i = 0; i < r->trace->n_events; i++) {
+		const struct event *e = &r->trace->events[i];
+		if (e->kind == EVENT_NOTE && e->data_length == n && memcmp(e->data, text, n) == 0)
+			return;
+	}
+	struct event *event = task && task->row ? call_event(task, EVENT_NOTE)
+						: trace_append(r->trace, EVENT_NOTE);
+	event->flags = (uint8_t)flags;
+	event->data = trace_bytes(r->trace, text, n + 1);
+	event->data_length = n;
+}
+
+void note_add(struct recorder *recorder, struct task *task, unsigned flags, const char *fmt, ...)
+{
+	char text[PATH_MAX + 256];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	add_note(recorder, task, flags, text);
+}
+
+void call_inconclusive(struct task *task, const char *fmt, ...)
+{
+	char text[PATH_MAX + 256];
+	int n = snprintf(text, sizeof text, "%s: ", task->row->name);
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text + n, sizeof text - (size_t)n, fmt, args);
+	va_end(args);
+	add_note(task->recorder, task, EVENT_INCONCLUSIVE, text);
+}
+
+uint32_t call_identify(const struct recorder *recorder, int ours, const struct stat *st)
+{
+	uint32_t ino = tree_identify(&recorder->tree, st);
+	if (ino == 0 || recorder->tree.nodes[ino].links > 0)
+		return ino;
+	/* A file without names keeps its st_ino only while it is open. */
+	char path[PATH_MAX];
+	if (st->st_nlink != 0 || !peer_fd_path(ours, path) || !peer_under_root(recorder, path))
+		return 0;
+	return ino;
+}
+
+bool call_takes_fd(struct task *task, int fd)
+{
+	struct call *call = &task->call;
+	struct stat st;
+	call->fd = peer_fd(task, fd);
+	if (call->fd < 0 || fstat(call->fd, &st) != 0)
+		return false;
+	call->ino = call_identify(task->recorder, call->fd, &st);
+	if (call->ino == 0)
+		return false;
+	call->fd_flags = peer_fd_flags(task, fd, call->fd);
+	return true;
+}
+
+struct event *call_creates(struct task *task, enum event_kind kind, enum inode_type type,
+			   uint32_t dir, const char *name, const struct stat *st)
+{
+	struct recorder *r = task->recorder;
+	uint32_t ino = trace_new_inode(r->trace);
+	tree_add(&r->tree, ino, type, st);
+	tree_enter(&r->tree, dir, name, ino);
+	struct event *event = call_event(task, kind);
+	event->ino = ino;
+	event->dir = dir;
+	event->name = trace_intern(r->trace, name);
+	return event;
+}

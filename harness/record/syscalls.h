@@ -1,0 +1,45 @@
+/* The table of system calls, as syscalls.def has it. */
+#ifndef POWERCUT_SYSCALLS_H
+#define POWERCUT_SYSCALLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct task;
+
+enum handling { MODELLED, NO_EFFECT, INCONCLUSIVE, REFUSED };
+
+/* When the filter stops at the call. */
+enum when {
+	NEVER,
+	ALWAYS,
+	OPEN_ARG1, /* open flags in argument 1 (2) may write, create or cut */
+	OPEN_ARG2,
+	SHARED_MAP,    /* mmap of a file, shared */
+	MADE_WRITABLE, /* mprotect with PROT_WRITE */
+	SYNC_FLAG,     /* msync with MS_SYNC */
+	FILE_IOCTL,    /* of the families that file systems use */
+	CLONE_FLAGS,   /* out of our sight, into another mount namespace, or odd */
+	UNSHARE_FLAGS,
+	MARKER, /* prctl with MARKER_OPTION */
+};
+
+struct syscall_row {
+	const char *name;
+	int x86_64, aarch64; /* -1: not there */
+	enum handling handling;
+	enum when when;
+	/* At the entry stop; NULL where it never stops.  See handlers.h. */
+	void (*enter)(struct task *task);
+};
+
+/* Ends with a NULL name. */
+extern const struct syscall_row syscall_table[];
+
+/* The row of a number of this machine's architecture, or NULL. */
+const struct syscall_row *syscall_find(uint64_t number);
+
+/* The row's number on this machine, or -1. */
+int syscall_number(const struct syscall_row *row);
+
+#endif
