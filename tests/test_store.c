@@ -637,20 +637,25 @@ static void write_until_killed(int64_t target, struct progress *progress)
 	}
 }
 
-/* Runs function in a child and kills it after that time. */
-static void kill_after(uint64_t us, void (*function)(int64_t, struct progress *), int64_t target,
-		       struct progress *progress)
+/* Kills a child that much later, which was not to end by itself. */
+static void kill_after(pid_t pid, uint64_t us)
 {
-	pid_t pid = fork();
-	if (pid == 0) {
-		function(target, progress);
-		_exit(0);
-	}
+	int status = 0;
 	usleep((useconds_t)us);
 	kill(pid, SIGKILL);
-	int status = 0;
 	waitpid(pid, &status, 0);
 	ck_assert_msg(WIFSIGNALED(status), "the writer failed with %d", WEXITSTATUS(status));
+}
+
+static void kill_writer(int64_t target, struct progress *progress, uint64_t us)
+{
+	uint32_t begun = progress->begun;
+	pid_t pid = fork();
+	if (pid == 0)
+		write_until_killed(target, progress);
+	while (progress->begun == begun && waitpid(pid, NULL, WNOHANG) == 0)
+		usleep(100);
+	kill_after(pid, us);
 }
 
 START_TEST(a_kill_at_any_moment_leaves_all_finished_batches)
@@ -663,7 +668,7 @@ START_TEST(a_kill_at_any_moment_leaves_all_finished_batches)
 	prng_init(&prng, (uint64_t)_i);
 	uint32_t journals = 0, grown = 0;
 	for (int round = 0; round < 60; round++) {
-		kill_after(1000 + prng_below(&prng, 20000), write_until_killed, target, progress);
+		kill_writer(target, progress, prng_below(&prng, 20000));
 		journals += access("x.db-journal", F_OK) == 0;
 		store = reopen("x.db");
 		uint32_t n = count_outcomes(store);
@@ -683,10 +688,11 @@ START_TEST(a_kill_at_any_moment_leaves_all_finished_batches)
 }
 END_TEST
 
-static void create_and_write(int64_t target, struct progress *progress)
+static pid_t fork_creator(void)
 {
-	(void)target;
-	(void)progress;
+	pid_t pid = fork();
+	if (pid != 0)
+		return pid;
 	struct store *store = NULL;
 	if (store_create("new.db", &store, NULL) != 0)
 		_exit(1);
@@ -699,7 +705,7 @@ START_TEST(a_kill_while_the_database_is_made_leaves_one_that_can_be_made_again)
 	struct prng prng;
 	prng_init(&prng, 1);
 	for (int round = 0; round < 60; round++) {
-		kill_after(prng_below(&prng, 6000), create_and_write, 0, NULL);
+		kill_after(fork_creator(), prng_below(&prng, 6000));
 		struct store *store = NULL;
 		struct err err = {0};
 		int rc = store_open("new.db", &store, &err);

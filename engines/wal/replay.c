@@ -101,7 +101,7 @@ static int64_t take_units(const struct wal *wal, uint32_t segment, const uint8_t
 int64_t wal_replay_bytes(const struct wal *wal, uint32_t segment, const uint8_t *p, size_t n,
 			 struct replay *replay)
 {
-	return take_units(wal, segment, p, n, replay->end == 0, replay);
+	return take_units(wal, segment, p, n, false, replay);
 }
 
 /* Reads a whole segment into memory that the caller frees. */

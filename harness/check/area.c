@@ -121,13 +121,13 @@ static int empty_directory(struct removal *r, int dir)
 	return rc;
 }
 
-static int remove_directory(struct removal *r, const char *name)
+static int remove_directory(struct removal *r, int parent, const char *name)
 {
-	fchmodat(r->base, name, 0700, 0);
-	int dir = openat(r->base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fchmodat(parent, name, 0700, 0);
+	int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0 || empty_directory(r, dir) != 0)
 		return -1;
-	return unlinkat(r->base, name, AT_REMOVEDIR);
+	return unlinkat(parent, name, AT_REMOVEDIR);
 }
 
 static int remove_moved(struct removal *r)
@@ -137,21 +137,21 @@ static int remove_moved(struct removal *r)
 		number_name(r->done++, name);
 		if (unlinkat(r->base, name, 0) == 0 || errno == ENOENT)
 			continue;
-		if (remove_directory(r, name) != 0)
+		if (remove_directory(r, r->base, name) != 0)
 			return -1;
 	}
 	return 0;
 }
 
-int tree_remove(int dir, const char *name)
+int tree_remove(int base, int dir, const char *name)
 {
-	struct removal r = {.base = dir};
+	struct removal r = {.base = base};
 	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	struct stat st;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode))
 		return -1;
-	return remove_directory(&r, name) == 0 ? remove_moved(&r) : -1;
+	return remove_directory(&r, dir, name) == 0 ? remove_moved(&r) : -1;
 }
 
 int tree_clear(int dir)

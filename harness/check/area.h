@@ -31,8 +31,9 @@ void area_remove(struct area *area);
 void area_sweep(const char *parent);
 
 /* Removes what name is in a directory, with all below it, whatever its depth
- * and permissions.  Nothing there is a success.  -1 with errno. */
-int tree_remove(int dir, const char *name);
+ * and permissions.  base is a directory of the same file system that is ours:
+ * subdirectories pass through it.  Nothing there is a success.  -1 with errno. */
+int tree_remove(int base, int dir, const char *name);
 
 /* Removes everything in a directory, but not the directory. */
 int tree_clear(int dir);

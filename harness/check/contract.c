@@ -1,6 +1,5 @@
 #include "contract.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static void describe_ack(const struct engine_contract *contract, struct buf *out)

@@ -31,9 +31,10 @@
  *   O5      a batch is partly there: one of its keys says that it is there (all
  *           viable explanations are items of the batch; or all explanations
  *           are, where none is viable), and one that it is not (an item of the
- *           batch is newer than all explanations of its key).  Asked where p
- *           does not exist or some change failed, and the contract promises
- *           atomic batches.
+ *           batch is newer than all explanations of its key).  Asked where the
+ *           contract promises atomic batches, unless p explains the contents:
+ *           no change failed, and p is at least D or order is promised (O2 then
+ *           says what is wrong).
  *   O7      the same of the batch in flight.
  *
  * A sound engine is not accused of O5: what is really there of each key is a
@@ -161,7 +162,8 @@ struct judge *judge_create(const struct history *history, const struct engine_co
 	j->arena = arena_create();
 	fill_spans(j);
 	fill_key_items(j);
-	j->stamps = arena_alloc(j->arena, (size_t)history->n_changes + 1, sizeof *j->stamps);
+	/* Not in the arena: processes that share a judge by fork each need their own. */
+	j->stamps = mem_alloc((size_t)history->n_changes + 1, sizeof *j->stamps);
 	return j;
 }
 
@@ -170,6 +172,7 @@ void judge_destroy(struct judge *judge)
 	if (!judge)
 		return;
 	arena_destroy(judge->arena);
+	free(judge->stamps);
 	free(judge);
 }
 
@@ -326,8 +329,9 @@ uint32_t judge_partly(const struct view *view, uint32_t key, uint32_t *missing)
 		return 0;
 	uint32_t change = judge_item(view, newest->item)->change;
 	const struct history_change *c = judge_change(view, change);
-	if (c->type != OP_BATCH || judge_item(view, oldest->item)->change != change)
+	if (judge_item(view, oldest->item)->change != change)
 		return 0;
+	/* A change of one item gets here too, and has nothing that is missing. */
 	for (uint32_t item = c->first + 1; item <= c->first + c->n; item++) {
 		const struct span *span = judge_newest(view, judge_item(view, item)->key);
 		if (span && span->item < item) {
@@ -422,8 +426,10 @@ void judge_contents(struct judge *judge, const struct contents *contents,
 		if (judge->contract.prefix)
 			verdict->broken |= RULE_BIT(RULE_O4);
 	}
-	if (!verdict->has_prefix || units < view.durable)
+	bool enough = verdict->has_prefix && units >= view.durable;
+	bool in_order = verdict->has_prefix && judge->contract.prefix;
+	if (!enough)
 		judge_durability(&view, verdict);
-	if (atomic(judge) && (!verdict->has_prefix || h->failures))
+	if (atomic(judge) && (h->failures || !(enough || in_order)))
 		judge_batches(&view, verdict);
 }

@@ -33,7 +33,7 @@ static void print_found(const struct view *view, uint32_t key, struct buf *out)
 		uint32_t item = h->item_of_write[write - 1];
 		const struct history_change *c = judge_change(view, h->items[item].change);
 		if (h->items[item].value_length == 0)
-			buf_printf(out, "the empty value, as of %s #%u", op_type_name(c->type),
+			buf_printf(out, "the empty value, as of %s #%u,", op_type_name(c->type),
 				   c->op);
 		else
 			buf_printf(out, "write %u of %s #%u", write, op_type_name(c->type), c->op);
@@ -154,6 +154,16 @@ static void explain_disorder(const struct view *view, struct buf *out)
 	print_item(view, overwriter(view, early), out);
 }
 
+/* What an item of a batch does: a write between two texts, or a delete. */
+static void print_part(const struct history_item *item, const char *before, const char *after,
+		       const char *deleted, struct buf *out)
+{
+	if (item->write)
+		buf_printf(out, "%swrite %u%s", before, item->write, after);
+	else
+		buf_string(out, deleted);
+}
+
 static void explain_partly(const struct view *view, bool in_flight, struct buf *out)
 {
 	for (uint32_t key = 0; key < view->contents->n_keys; key++) {
@@ -164,15 +174,14 @@ static void explain_partly(const struct view *view, bool in_flight, struct buf *
 		buf_printf(out, "batch #%u of %u changes%s is there in part: ", c->op, c->n,
 			   batch > view->bounds->acked ? ", which had not returned," : "");
 		print_key(view, key, out);
-		buf_string(out, view->contents->write[key] ? " holds its " : " is deleted by it");
-		if (view->contents->write[key])
-			print_found(view, key, out);
+		print_part(judge_item(view, judge_newest(view, key)->item), " holds ", " of it",
+			   " is deleted by it", out);
 		buf_string(out, ", but ");
 		print_key(view, judge_item(view, missing)->key, out);
 		buf_string(out, " holds ");
 		print_found(view, judge_item(view, missing)->key, out);
-		buf_string(out, " instead of ");
-		print_item(view, missing, out);
+		print_part(judge_item(view, missing), " instead of ", "",
+			   " instead of being deleted", out);
 		return;
 	}
 }

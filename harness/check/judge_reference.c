@@ -231,8 +231,11 @@ void judge_reference(const struct history *history, const struct engine_contract
 		if (contract->prefix)
 			verdict->broken |= RULE_BIT(RULE_O4);
 	}
-	if (!verdict->has_prefix || items < items_of(&q, bounds->durable))
+	bool short_of_d = !verdict->has_prefix || items < items_of(&q, bounds->durable);
+	if (short_of_d)
 		judge_durability(&q, verdict);
-	if (contract->batch != ENGINE_BATCH_NONE && (!verdict->has_prefix || history->failures))
+	if (contract->batch == ENGINE_BATCH_NONE)
+		return;
+	if (!verdict->has_prefix || history->failures || (short_of_d && !contract->prefix))
 		judge_batches(&q, verdict);
 }

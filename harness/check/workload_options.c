@@ -1,8 +1,7 @@
 /* What a workload is made of, as text and as numbers. */
 #include "workload.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 
 enum { WEIGHT_MAX = 1000000 };
@@ -22,37 +21,36 @@ static const uint32_t default_weights[] = {
 /* An option that is a number, or a range of two. */
 struct row {
 	const char *name;
-	uint32_t *(*low)(struct workload_options *options);
-	uint32_t *(*high)(struct workload_options *options); /* NULL: a number */
+	size_t low, high; /* offsets into the options; the same for a number */
 	uint32_t low_default, high_default;
 	uint32_t min, max; /* bounds of either; inclusive */
 };
 
-#define FIELD(field)                                                                               \
-	static uint32_t *field_##field(struct workload_options *options)                           \
-	{                                                                                          \
-		return &options->field;                                                            \
-	}
-FIELD(ops)
-FIELD(keys)
-FIELD(value_min)
-FIELD(value_max)
-FIELD(batch_min)
-FIELD(batch_max)
-FIELD(reuse)
-FIELD(empty)
-#undef FIELD
+#define NUMBER(field)                                                                              \
+	offsetof(struct workload_options, field), offsetof(struct workload_options, field)
+#define RANGE(least, most)                                                                         \
+	offsetof(struct workload_options, least), offsetof(struct workload_options, most)
 
 /* In the order in which they are described. */
 static const struct row rows[] = {
-	{"ops", field_ops, NULL, 60, 0, 1, 1000000},
-	{"keys", field_keys, NULL, 12, 0, 1, 100000},
-	{"values", field_value_min, field_value_max, 24, 200, VALUE_BYTES_MIN, 1 << 24},
-	{"batches", field_batch_min, field_batch_max, 2, 40, 1, 10000},
-	{"reuse", field_reuse, NULL, 70, 0, 1, 100},
-	{"empty", field_empty, NULL, 0, 0, 0, 100},
+	{"ops", NUMBER(ops), 60, 60, 1, 1000000},
+	{"keys", NUMBER(keys), 12, 12, 1, 100000},
+	{"values", RANGE(value_min, value_max), 24, 200, VALUE_BYTES_MIN, 1 << 24},
+	{"batches", RANGE(batch_min, batch_max), 2, 40, 1, 10000},
+	{"reuse", NUMBER(reuse), 70, 70, 1, 100},
+	{"empty", NUMBER(empty), 0, 0, 0, 100},
 };
 enum { ROWS = sizeof rows / sizeof *rows, MIX_AFTER = 2 /* rows described before the mix */ };
+
+static bool is_range(const struct row *row)
+{
+	return row->low != row->high;
+}
+
+static uint32_t *field(struct workload_options *options, size_t offset)
+{
+	return (uint32_t *)((char *)options + offset);
+}
 
 const char *op_type_name(enum op_type type)
 {
@@ -123,7 +121,7 @@ int workload_parse_mix(const char *text, struct workload_options *options, struc
 static int parse_row(const struct row *row, const char *value, size_t n,
 		     struct workload_options *options, struct err *err)
 {
-	const char *end = value + n, *dash = row->high ? memchr(value, '-', n) : NULL;
+	const char *end = value + n, *dash = is_range(row) ? memchr(value, '-', n) : NULL;
 	uint32_t low, high;
 	bool good = parse_number(value, dash ? dash : end, row->max, &low);
 	high = low;
@@ -131,11 +129,10 @@ static int parse_row(const struct row *row, const char *value, size_t n,
 		good = parse_number(dash + 1, end, row->max, &high);
 	if (!good || low < row->min || high < low)
 		return err_set(err, ERR_USAGE, "%s=%.*s: expected %s from %u to %u", row->name,
-			       (int)n, value, row->high ? "a range such as 30-40" : "a number",
+			       (int)n, value, is_range(row) ? "a range such as 30-40" : "a number",
 			       row->min, row->max);
-	*row->low(options) = low;
-	if (row->high)
-		*row->high(options) = high;
+	*field(options, row->low) = low;
+	*field(options, row->high) = high;
 	return ERR_OK;
 }
 
@@ -178,11 +175,11 @@ int workload_parse(const char *text, struct workload_options *options, struct er
 
 static int expand_row(const struct row *row, struct workload_options *options, struct err *err)
 {
-	uint32_t *low = row->low(options), *high = row->high ? row->high(options) : low;
+	uint32_t *low = field(options, row->low), *high = field(options, row->high);
 	bool low_given = *low != 0, high_given = *high != 0;
 	if (!low_given)
 		*low = row->low_default;
-	if (!high_given && row->high)
+	if (!high_given)
 		*high = row->high_default;
 	if (*low > *high && !low_given)
 		*low = *high;
@@ -218,7 +215,7 @@ int workload_expand(struct workload_options *options, struct err *err)
 
 void workload_describe(const struct workload_options *options, struct buf *out)
 {
-	struct workload_options copy = *options; /* the rows give pointers to write through */
+	struct workload_options copy = *options; /* field() is for writing too */
 	for (int i = 0; i < ROWS; i++) {
 		if (i == MIX_AFTER) {
 			const char *comma = "";
@@ -230,8 +227,8 @@ void workload_describe(const struct workload_options *options, struct buf *out)
 				comma = ",";
 			}
 		}
-		buf_printf(out, "%s%s=%u", i ? " " : "", rows[i].name, *rows[i].low(&copy));
-		if (rows[i].high)
-			buf_printf(out, "-%u", *rows[i].high(&copy));
+		buf_printf(out, "%s%s=%u", i ? " " : "", rows[i].name, *field(&copy, rows[i].low));
+		if (is_range(&rows[i]))
+			buf_printf(out, "-%u", *field(&copy, rows[i].high));
 	}
 }

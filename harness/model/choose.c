@@ -546,6 +546,36 @@ static uint64_t answer_describe(struct walk *walk, uint64_t bound)
 	return value;
 }
 
+/* The version that the wanted state has, or the oldest newer one. */
+static uint64_t answer_nearest(struct walk *walk, uint64_t bound)
+{
+	const struct state *wanted = walk->arg;
+	if (walk->object == NONE)
+		return tear_number(walk, &wanted->tear, bound);
+	uint32_t version = version_in(wanted, walk->model, walk->object);
+	uint64_t i = bound - 1;
+	while (i > 0 && walk->options[i] < version)
+		i--;
+	return i;
+}
+
+void state_restore(struct model *model, const struct state *wanted, uint32_t object,
+		   struct state *state, struct buf *held)
+{
+	struct state copy = *wanted;
+	struct walk walk = {
+		.model = model, .held = held, .answer = answer_nearest, .arg = &copy};
+	uint32_t n;
+	size_t mark = model_mark(model);
+	if (copy.tear.object == object)
+		copy.tear.object = NONE;
+	model_pending(model, &n);
+	model_at_least(model, object, model->newest[object]);
+	walk_run(&walk, state);
+	model_undo(model, mark);
+	walk_finish(&walk);
+}
+
 static uint64_t answer_replay(struct walk *walk, uint64_t bound)
 {
 	struct bits *bits = walk->arg;

@@ -55,6 +55,13 @@ void state_id(struct model *model, const struct state *state, struct buf *out);
 int state_from_id(struct model *model, const char *id, struct state *state, struct buf *held,
 		  struct err *err);
 
+/* The state nearest to `wanted` in which more is on disk: `object` in its newest
+ * version, and whatever that demands.  The model must be at the state's point
+ * with nothing decided.  held is the storage for state->held, the caller's to
+ * finish. */
+void state_restore(struct model *model, const struct state *wanted, uint32_t object,
+		   struct state *state, struct buf *held);
+
 /* The profile that an ID names, or NULL. */
 const struct profile *state_id_profile(const char *id);
 

@@ -24,7 +24,7 @@ enum { VECTOR_MAX = 1024 }; /* UIO_MAXIOV */
 
 /* Where a call's bytes are in the tracee's memory. */
 struct source_bytes {
-	uint64_t buffer;        /* of one piece; or */
+	uint64_t buffer;	/* of one piece; or */
 	uint64_t vector, count; /* the struct iovec's; count 0: take them from the file */
 };
 
@@ -107,8 +107,7 @@ static void wrote(struct task *task, uint64_t offset, const struct source_bytes 
 /* The position after the call, less what it wrote: right for O_APPEND too. */
 static uint64_t offset_before(const struct task *task, unsigned fd_arg)
 {
-	return peer_fd_position(task, (int)task->call.args[fd_arg], task->call.fd) -
-	       task->call.ret;
+	return peer_fd_position(task, (int)task->call.args[fd_arg], task->call.fd) - task->call.ret;
 }
 
 /* Where a call that was given an offset wrote.  Linux appends to a file opened
@@ -268,8 +267,7 @@ static void allocated(struct task *task)
 		call_inconclusive(task, "mode 0x%llx is not modelled", (unsigned long long)mode);
 		return;
 	}
-	struct event *event =
-		call_event(task, mode & zeroing ? EVENT_ZERO : EVENT_FALLOCATE);
+	struct event *event = call_event(task, mode & zeroing ? EVENT_ZERO : EVENT_FALLOCATE);
 	event->ino = task->call.ino;
 	event->offset = offset;
 	event->length = length;

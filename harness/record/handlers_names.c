@@ -10,7 +10,7 @@
 
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE (1 << 0)
-#define RENAME_EXCHANGE (1 << 1)
+#define RENAME_EXCHANGE	 (1 << 1)
 #endif
 
 static uint32_t lookup(const struct task *task, const struct place *place)
@@ -157,8 +157,7 @@ void call_renameat2(struct task *task)
 static bool stat_new(struct task *task, struct stat *st)
 {
 	if (lookup(task, &task->to) != 0) {
-		call_inconclusive(task, "%s was removed by something not recorded",
-				  task->to.name);
+		call_inconclusive(task, "%s was removed by something not recorded", task->to.name);
 		return false;
 	}
 	if (lstat(task->to.path, st) == 0)
@@ -221,8 +220,8 @@ static void made_symlink(struct task *task)
 		call_inconclusive(task, "cannot read its target");
 		return;
 	}
-	struct event *event = call_creates(task, EVENT_SYMLINK, INODE_SYMLINK, task->to.dir,
-					   task->to.name, &st);
+	struct event *event =
+		call_creates(task, EVENT_SYMLINK, INODE_SYMLINK, task->to.dir, task->to.name, &st);
 	event->data_length = strlen(target);
 	event->data = trace_bytes(r->trace, target, event->data_length);
 }

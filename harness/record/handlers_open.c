@@ -27,7 +27,7 @@ static bool find_place(struct task *task, struct place *place)
 	place->name = slash + 1;
 	*slash = '\0';
 	if (stat(place->path, &st) == 0)
-		place->dir = tree_identify(&r->tree, &st);
+		place->dir = tree_identify_dir(&r->tree, &st);
 	*slash = '/';
 	return true;
 }
@@ -51,7 +51,8 @@ static void opened_by_name(struct task *task, const struct stat *st)
 	const char *shown = place->path + task->recorder->root_length + 1;
 	if (task->call.flags & TMPFILE_BIT)
 		call_inconclusive(task, "O_TMPFILE is not modelled (%s)", shown);
-	else if (place->dir == 0 || tree_lookup(&task->recorder->tree, place->dir, place->name) != 0)
+	else if (place->dir == 0 ||
+		 tree_lookup(&task->recorder->tree, place->dir, place->name) != 0)
 		call_inconclusive(task, "%s is not what was there before", shown);
 	else if (task->call.flags & O_CREAT)
 		call_creates(task, EVENT_CREATE, INODE_FILE, place->dir, place->name, st);

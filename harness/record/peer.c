@@ -9,7 +9,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-
 enum { PAGE_BYTES = 4096 };
 
 static void *peer_pointer(uint64_t addr)
@@ -141,7 +140,7 @@ static void find_dir(const struct task *task, struct place *place)
 		place->unresolved = true;
 		return;
 	}
-	place->dir = tree_identify(&r->tree, &st);
+	place->dir = tree_identify_dir(&r->tree, &st);
 }
 
 void peer_place(const struct task *task, int dirfd, uint64_t addr, struct place *place)
@@ -169,7 +168,8 @@ bool peer_mapping(const struct task *task, uint64_t addr, struct stat *st)
 	while (maps && !found && getline(&line, &cap, maps) > 0) {
 		unsigned long from, to, ino;
 		unsigned major, minor;
-		if (sscanf(line, "%lx-%lx %*s %*x %x:%x %lu", &from, &to, &major, &minor, &ino) == 5 &&
+		if (sscanf(line, "%lx-%lx %*s %*x %x:%x %lu", &from, &to, &major, &minor, &ino) ==
+			    5 &&
 		    addr >= from && addr < to) {
 			*st = (struct stat){.st_dev = makedev(major, minor), .st_ino = ino};
 			found = ino != 0;

@@ -24,15 +24,15 @@ struct record_options {
 	void *arg;
 	char *const *argv;
 
-	bool no_stacks;      /* leave the call stacks out */
+	bool no_stacks;	     /* leave the call stacks out */
 	uint64_t timeout_ms; /* wall time; 0 means 60,000 */
 };
 
 struct record_result {
-	int wait_status;  /* of the first process, as waitpid gives it */
-	bool timed_out;   /* it and its descendants were killed */
-	uint64_t stops;   /* system calls stopped at */
-	uint64_t calls;   /* of these, the ones that are in the trace */
+	int wait_status; /* of the first process, as waitpid gives it */
+	bool timed_out;	 /* it and its descendants were killed */
+	uint64_t stops;	 /* system calls stopped at */
+	uint64_t calls;	 /* of these, the ones that are in the trace */
 	uint64_t elapsed_ns;
 };
 

@@ -26,7 +26,7 @@ enum { PATH_BYTES = PATH_MAX + 64 };
 struct place {
 	char path[PATH_BYTES]; /* without trailing slashes */
 	const char *name;      /* within path: its last component */
-	uint32_t dir;          /* 0: not under the root */
+	uint32_t dir;	       /* 0: not under the root */
 	bool unresolved;       /* the directory cannot be looked up */
 };
 
@@ -34,7 +34,7 @@ struct place {
 struct call {
 	uint64_t args[6];
 	uint64_t pc, sp;
-	uint64_t ret;     /* at the exit stop, which is only handled on success */
+	uint64_t ret;	  /* at the exit stop, which is only handled on success */
 	uint32_t entered; /* events in the trace at the entry stop */
 	uint32_t stack;
 	bool has_stack;
@@ -45,7 +45,7 @@ struct call {
 	 * Must not be set where the call may wait for another thread. */
 	bool exclusive;
 	/* What handlers keep from one stop to the other. */
-	int fd;       /* see peer_fd; -1; closed after the call */
+	int fd;	      /* see peer_fd; -1; closed after the call */
 	int fd_flags; /* as fcntl F_GETFL gives them */
 	uint32_t ino;
 	uint64_t flags;
@@ -54,7 +54,7 @@ struct call {
 struct process {
 	UT_hash_handle hh;
 	pid_t pid;
-	int pidfd;         /* -1: descriptors are looked up in /proc */
+	int pidfd; /* -1: descriptors are looked up in /proc */
 	unsigned n_tasks;
 	struct unwinder *unwinder; /* NULL until needed */
 };
@@ -83,17 +83,17 @@ struct recorder {
 
 	pid_t first; /* the process that was started */
 	struct process *processes;
-	uint16_t n_threads; /* numbers given */
+	uint16_t n_threads;   /* numbers given */
 	struct task *holder;  /* whose exclusive call is between its stops */
 	struct task *waiting; /* at their entry stops until the holder is done */
-	bool mapped;          /* a file under the root is mapped shared */
+	bool mapped;	      /* a file under the root is mapped shared */
 
 	/* The tracer changes what follows under the lock; the other thread reads
 	 * it under the lock. */
 	pthread_mutex_t lock;
 	pthread_cond_t done_cond;
 	struct task *tasks; /* changed by the tracer, read by the other thread */
-	bool expired;       /* time is over: whatever still comes is to be killed */
+	bool expired;	    /* time is over: whatever still comes is to be killed */
 	bool done;
 };
 

@@ -1,7 +1,5 @@
 #include "snapshot.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -9,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "listing.h"
 #include "mem.h"
 
 struct snapshot {
@@ -18,34 +17,6 @@ struct snapshot {
 };
 
 static int take_dir(struct snapshot *s, int fd, uint32_t dir, const char *path);
-
-static int by_name(const void *a, const void *b)
-{
-	const char *const *x = a, *const *y = b;
-	return strcmp(*x, *y);
-}
-
-/* The names in a directory, sorted; the caller frees each and the array. */
-static int list_names(int fd, const char *path, char ***names, size_t *n, struct err *err)
-{
-	size_t cap = 0;
-	DIR *stream = fdopendir(dup(fd));
-	if (!stream)
-		return err_sys(err, "cannot list %s", path);
-	errno = 0;
-	for (struct dirent *entry; (entry = readdir(stream)); errno = 0)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			*MEM_PUSH(*names, *n, cap) =
-				mem_dup(entry->d_name, strlen(entry->d_name));
-	int failure = errno;
-	closedir(stream);
-	if (failure != 0) {
-		errno = failure;
-		return err_sys(err, "cannot list %s", path);
-	}
-	qsort(*names, *n, sizeof **names, by_name);
-	return ERR_OK;
-}
 
 static int take_file(struct snapshot *s, int fd, uint32_t dir, const char *name, size_t size,
 		     uint32_t *ino)
@@ -125,16 +96,13 @@ static int take_dir(struct snapshot *s, int fd, uint32_t dir, const char *path)
 {
 	char **names = NULL;
 	size_t n = 0;
-	int rc = list_names(fd, path, &names, &n, s->err);
-	for (size_t i = 0; i < n; i++) {
-		if (rc == ERR_OK) {
-			char *below = mem_printf("%s/%s", path, names[i]);
-			rc = take_entry(s, fd, dir, names[i], below);
-			free(below);
-		}
-		free(names[i]);
+	int rc = listing_read(fd, path, &names, &n, s->err);
+	for (size_t i = 0; i < n && rc == ERR_OK; i++) {
+		char *below = mem_printf("%s/%s", path, names[i]);
+		rc = take_entry(s, fd, dir, names[i], below);
+		free(below);
 	}
-	free(names);
+	listing_free(names, n);
 	return rc;
 }
 

@@ -10,9 +10,9 @@
 
 struct source {
 	char function[128]; /* "" if unknown */
-	char file[256];     /* as the compiler was given it, "" if unknown */
-	int line;           /* 0 if unknown */
-	bool system;        /* a frame of the C library or the dynamic loader, or of the
+	char file[256];	    /* as the compiler was given it, "" if unknown */
+	int line;	    /* 0 if unknown */
+	bool system;	    /* a frame of the C library or the dynamic loader, or of the
 			       harness itself: nothing the maintainer would mend */
 };
 

@@ -11,11 +11,11 @@
 #endif
 
 const struct syscall_row syscall_table[] = {
-#define ROW(n, x, a, handling, handler, when) {#n, x, a, handling, when, handler},
+#define ROW(n, x, a, handling, handler, when)  {#n, x, a, handling, when, handler},
 #define BOTH(n, x, a, handling, handler, when) ROW(n, x, a, handling, handler, when)
-#define X86_64(n, x, handling, handler, when) ROW(n, x, -1, handling, handler, when)
+#define X86_64(n, x, handling, handler, when)  ROW(n, x, -1, handling, handler, when)
 #define AARCH64(n, a, handling, handler, when) ROW(n, -1, a, handling, handler, when)
-#define NEWER(n, x, handling, handler, when) ROW(n, x, x, handling, handler, when)
+#define NEWER(n, x, handling, handler, when)   ROW(n, x, x, handling, handler, when)
 #include "syscalls.def"
 #undef BOTH
 #undef X86_64
@@ -29,7 +29,7 @@ const struct syscall_row syscall_table[] = {
 #define NEWER(n, x, handling, handler, when)
 #ifdef __x86_64__
 #define BOTH(n, x, a, handling, handler, when) _Static_assert(__NR_##n == (x), #n);
-#define X86_64(n, x, handling, handler, when) _Static_assert(__NR_##n == (x), #n);
+#define X86_64(n, x, handling, handler, when)  _Static_assert(__NR_##n == (x), #n);
 #define AARCH64(n, a, handling, handler, when)
 #else
 #define BOTH(n, x, a, handling, handler, when) _Static_assert(__NR_##n == (a), #n);

@@ -73,6 +73,13 @@ uint32_t tree_identify(const struct tree *tree, const struct stat *st)
 	return identity ? identity->ino : 0;
 }
 
+uint32_t tree_identify_dir(const struct tree *tree, const struct stat *st)
+{
+	uint32_t ino = tree_identify(tree, st);
+	const struct node *node = &tree->nodes[ino];
+	return ino != 0 && node->type == INODE_DIR && node->links > 0 ? ino : 0;
+}
+
 struct node *tree_node(struct tree *tree, uint32_t ino)
 {
 	assert(ino != 0 && ino < tree->n_nodes);

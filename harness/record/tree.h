@@ -13,9 +13,9 @@
 #include "trace.h"
 
 struct node {
-	uint8_t type;   /* enum inode_type */
+	uint8_t type;	/* enum inode_type */
 	uint32_t links; /* names it has; 0: removed, though perhaps still open */
-	uint64_t size;  /* of a file, in bytes */
+	uint64_t size;	/* of a file, in bytes */
 };
 
 struct tree {
@@ -35,6 +35,9 @@ void tree_add(struct tree *tree, uint32_t ino, enum inode_type type, const struc
 /* The number of what stat shows, or 0.  Beware of one without names left: the
  * file system may have given its st_ino to another file since. */
 uint32_t tree_identify(const struct tree *tree, const struct stat *st);
+
+/* The same for a directory that is still there; 0 for all else. */
+uint32_t tree_identify_dir(const struct tree *tree, const struct stat *st);
 
 /* The node of a number that was added; good until the next tree_add. */
 struct node *tree_node(struct tree *tree, uint32_t ino);

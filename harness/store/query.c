@@ -236,6 +236,11 @@ int store_get_target(struct store *store, int64_t id, struct target_row *row, st
 	return get(store, TABLE_TARGET, id, row, err);
 }
 
+int store_get_finding(struct store *store, int64_t id, struct finding_row *row, struct err *err)
+{
+	return get(store, TABLE_FINDING, id, row, err);
+}
+
 int store_get_trace(struct store *store, int64_t id, struct buf *out, struct err *err)
 {
 	struct store_query *q = NULL;

@@ -210,6 +210,7 @@ void store_query_end(struct store_query **q);
 int store_get_campaign(struct store *store, int64_t id, struct campaign_row *row,
 		       struct err *err);
 int store_get_target(struct store *store, int64_t id, struct target_row *row, struct err *err);
+int store_get_finding(struct store *store, int64_t id, struct finding_row *row, struct err *err);
 /* The trace's bytes into out. */
 int store_get_trace(struct store *store, int64_t id, struct buf *out, struct err *err);
 

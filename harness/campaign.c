@@ -1,0 +1,642 @@
+#include "campaign.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "area.h"
+#include "clock.h"
+#include "contract.h"
+#include "live.h"
+#include "mem.h"
+#include "target.h"
+#include "trace_codec.h"
+#include "workload_record.h"
+
+enum { STATES_MAX_DEFAULT = 20000, LIVE_PASSAGES = 3 };
+
+const struct campaign_target campaign_builtin[] = {
+	{.spec = "wal:variant=hardened,sync=sync",
+	 .why = "every acknowledged write survives, on every file system"},
+	{.spec = "wal:variant=hardened,sync=sync,call=fdatasync", .why = "fdatasync is enough"},
+	{.spec = "wal:variant=hardened,sync=sync,recycle=1", .why = "reused segments are safe"},
+	{.spec = "wal:variant=hardened,sync=batch,batch=8", .why = "at most seven writes are lost"},
+	{.spec = "wal:variant=hardened,sync=none", .why = "only a sync or a batch makes durable"},
+	{.spec = "wal:variant=textbook,sync=sync",
+	 .mix = "put,delete,sync",
+	 .expected = "O2@posix",
+	 .why = "the log as it is taught: fine on ext4, lost where a directory must be synced"},
+	{.spec = "wal:variant=textbook,sync=sync",
+	 .expected = "O2@kill O2@posix",
+	 .why = "the same log compacts in place: a mere kill loses what was committed"},
+	{0},
+};
+
+/* ---- small parts ---- */
+
+static char *now_text(void)
+{
+	char text[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	gmtime_r(&now, &tm);
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return mem_printf("%s", text);
+}
+
+static char *system_text(void)
+{
+	struct utsname u;
+	if (uname(&u))
+		return mem_printf("unknown");
+	return mem_printf("%s %s %s, %s", u.sysname, u.release, u.machine, __VERSION__);
+}
+
+static const struct profile *const *all_profiles(void)
+{
+	static const struct profile *all[32];
+	size_t n = 0;
+	for (const struct profile *p = profile_table; p->name; p++)
+		all[n++] = p;
+	return all;
+}
+
+/* One target being worked on. */
+struct job {
+	const struct campaign_options *options;
+	const struct campaign_target *what;
+	struct store *store;
+	int64_t campaign;
+	struct err *err;
+	struct target *target;
+	struct workload_options workload_options;
+	struct workload *workload;
+	struct engine_contract contract;
+	struct recover_engine recover;
+	struct recover_job recover_job;
+	struct subject s;
+	struct explore_options explore_options;
+	struct explore *explore;
+	uint64_t tested, recoveries;
+	bool inconclusive;
+	uint32_t findings, unexpected, missing;
+};
+
+static void job_finish(struct job *job)
+{
+	explore_destroy(job->explore);
+	pool_destroy(job->s.pool);
+	symbols_destroy(job->s.symbols);
+	judge_destroy(job->s.judge);
+	trace_destroy(job->s.trace);
+	workload_destroy(job->workload);
+	target_destroy(job->target);
+}
+
+/* ---- preparing: options → workload, contract ---- */
+
+static int prepare(struct job *job)
+{
+	int rc = target_parse(job->what->spec, engine_table, &job->target, job->err);
+	if (rc)
+		return rc;
+	job->workload_options = job->options->workload;
+	if (job->what->mix)
+		rc = workload_parse_mix(job->what->mix, &job->workload_options, job->err);
+	job->workload_options.seed = job->options->seed;
+	if (!rc)
+		rc = workload_expand(&job->workload_options, job->err);
+	if (!rc)
+		rc = workload_create(&job->workload_options, job->target->engine, &job->workload,
+				     job->err);
+	if (rc)
+		return rc;
+	job->target->engine->contract(&job->target->config, &job->contract);
+	if (job->what->contract)
+		rc = contract_override(job->what->contract, &job->contract, job->err);
+	return rc;
+}
+
+/* ---- recording ---- */
+
+static int record_in(struct job *job, const char *parent)
+{
+	struct area area = {0};
+	struct record_result result;
+	int rc = area_create(parent, &area, job->err);
+	if (rc)
+		return rc;
+	char *dir = mem_printf("%s/data", area.path);
+	struct workload_record r = {.target = job->target,
+				    .workload = job->workload,
+				    .dir = dir,
+				    .seed = job->options->seed,
+				    .no_stacks = job->options->no_stacks};
+	if (mkdir(dir, 0755))
+		rc = err_sys(job->err, "%s", dir);
+	if (!rc)
+		rc = workload_record(&r, &job->s.trace, &result, job->err);
+	if (!rc && (result.timed_out || !WIFEXITED(result.wait_status) ||
+		    WEXITSTATUS(result.wait_status) != 0))
+		rc = err_set(job->err, ERR_TARGET,
+			     "%s: the workload itself did not run to its end (%s %d) without any "
+			     "crash: nothing can be tested",
+			     job->what->spec,
+			     result.timed_out		       ? "time-out"
+			     : WIFSIGNALED(result.wait_status) ? "signal"
+							       : "exit status",
+			     WIFSIGNALED(result.wait_status) ? WTERMSIG(result.wait_status)
+			     : WIFEXITED(result.wait_status) ? WEXITSTATUS(result.wait_status)
+							     : 0);
+	free(dir);
+	area_remove(&area);
+	return rc;
+}
+
+static int record(struct job *job)
+{
+	char parent[AREA_PATH_MAX];
+	int rc = area_choose(job->options->tmp, parent, job->err);
+	if (!rc)
+		rc = record_in(job, parent);
+	if (!rc)
+		rc = ops_lower(job->s.trace, &job->s.ops, job->err);
+	if (!rc)
+		rc = history_create(job->s.trace, &job->s.history, job->err);
+	return rc;
+}
+
+/* ---- rows ---- */
+
+static int add_trace(struct job *job, int64_t *id)
+{
+	struct buf bytes = {0};
+	int rc = trace_encode(job->s.trace, &bytes, job->err);
+	struct trace_row row = {
+		.identity = job->s.identity, .bytes = bytes.data, .length = bytes.len};
+	if (!rc)
+		rc = store_add_trace(job->store, &row, job->err);
+	*id = row.id;
+	buf_finish(&bytes);
+	return rc;
+}
+
+static int add_target(struct job *job)
+{
+	struct buf options = {0}, workload = {0}, contract = {0};
+	struct target_row row = {.campaign = job->campaign,
+				 .name = job->what->spec,
+				 .engine = job->target->engine->name};
+	job->s.identity = trace_identity(job->s.trace);
+	int rc = add_trace(job, &row.trace);
+	config_describe(&job->target->config, &options);
+	workload_describe(&job->workload_options, &workload);
+	contract_describe(&job->contract, &contract);
+	row.options = buf_text(&options);
+	row.workload = buf_text(&workload);
+	row.contract = buf_text(&contract);
+	row.expected = job->what->expected;
+	row.seed = job->options->seed;
+	row.calls = (uint32_t)job->s.trace->n_events;
+	row.operations = job->workload->n_ops;
+	row.changes = job->s.history->n_changes;
+	row.micros = job->s.ops->n_micros;
+	row.points = job->s.ops->n_steps;
+	row.inconclusive = trace_inconclusive(job->s.trace);
+	if (row.inconclusive)
+		job->inconclusive = true;
+	if (!rc)
+		rc = store_add_target(job->store, &row, job->err);
+	job->s.id = row.id;
+	buf_finish(&options);
+	buf_finish(&workload);
+	buf_finish(&contract);
+	return rc;
+}
+
+static int add_faults(struct job *job)
+{
+	int rc = ERR_OK;
+	const char *const *name = job->target->engine->fault_points;
+	for (; name && *name && !rc; name++) {
+		struct fault_row row = {.target = job->s.id, .name = *name};
+		for (size_t i = 0; i < job->s.trace->n_events; i++)
+			row.passages += job->s.trace->events[i].kind == EVENT_FAULT &&
+					strcmp(job->s.trace->events[i].name, *name) == 0;
+		row.crashes = explore_crashes_after(job->explore, *name);
+		rc = store_add_fault(job->store, &row, job->err);
+	}
+	return rc;
+}
+
+/* ---- findings ---- */
+
+/* All profiles of a cause, and the minimal ones among them. */
+static void put_profiles(uint32_t profiles, struct buf *all, struct buf *minimal)
+{
+	for (int i = 0; profile_table[i].name; i++) {
+		bool least = true;
+		if (!(profiles >> i & 1))
+			continue;
+		for (int k = 0; profile_table[k].name; k++)
+			if (k != i && profiles >> k & 1 &&
+			    profile_within(&profile_table[k], &profile_table[i]) &&
+			    !profile_within(&profile_table[i], &profile_table[k]))
+				least = false;
+		buf_printf(all, "%s%s", all->len ? " " : "", profile_table[i].name);
+		if (least)
+			buf_printf(minimal, "%s%s", minimal->len ? " " : "", profile_table[i].name);
+	}
+}
+
+/* Whether "O2@posix" is among the expected, for one of the minimal profiles. */
+static bool is_expected(const char *expected, uint32_t rule, const char *minimal)
+{
+	struct buf all = {0}, want = {0};
+	bool found = false;
+	buf_printf(&all, " %s ", expected ? expected : "");
+	buf_text(&all);
+	for (const char *p = minimal; *p && !found;) {
+		size_t n = strcspn(p, " ");
+		buf_clear(&want);
+		buf_printf(&want, " O%u@%.*s ", rule, (int)n, p);
+		found = strstr(all.data, buf_text(&want)) != NULL;
+		p += n + (p[n] == ' ');
+	}
+	buf_finish(&all);
+	buf_finish(&want);
+	return found;
+}
+
+static int add_finding(struct job *job, const struct cause *cause, struct buf *met)
+{
+	struct buf all = {0}, minimal = {0};
+	put_profiles(cause->profiles, &all, &minimal);
+	struct finding_row row = {
+		.target = job->s.id,
+		.fingerprint = cause->fingerprint,
+		.rule = cause->rule,
+		.rules = cause->rules,
+		.title = cause->title,
+		.cause = cause->text,
+		.source = cause->source,
+		.before = cause->before,
+		.after = cause->after,
+		.profiles = buf_text(&all),
+		.minimal = buf_text(&minimal),
+		.state = cause->state,
+		.explanation = cause->explanation,
+		.states = cause->states,
+	};
+	row.expected = is_expected(job->what->expected, cause->rule, row.minimal);
+	job->findings++;
+	job->unexpected += !row.expected;
+	for (const char *p = row.minimal; *p;) {
+		size_t n = strcspn(p, " ");
+		buf_printf(met, " O%u@%.*s", cause->rule, (int)n, p);
+		p += n + (p[n] == ' ');
+	}
+	int rc = store_add_finding(job->store, &row, job->err);
+	buf_finish(&all);
+	buf_finish(&minimal);
+	return rc;
+}
+
+/* Counts the expected findings that did not occur. */
+static void count_missing(struct job *job, const char *met)
+{
+	const char *p = job->what->expected ? job->what->expected : "";
+	while (*p) {
+		size_t n = strcspn(p, " ");
+		char *want = mem_printf(" %.*s ", (int)n, p);
+		job->missing += strstr(met, want) == NULL;
+		free(want);
+		p += n + (p[n] == ' ');
+	}
+}
+
+static int add_findings(struct job *job)
+{
+	struct causes *causes = explore_causes(job->explore);
+	struct buf met = {0};
+	int rc = ERR_OK;
+	for (size_t i = 0; i < causes_count(causes) && !rc; i++)
+		rc = add_finding(job, causes_get(causes, i), &met);
+	buf_byte(&met, ' ');
+	count_missing(job, buf_text(&met));
+	buf_finish(&met);
+	return rc;
+}
+
+/* ---- exploring ---- */
+
+static int start_exploring(struct job *job, uint64_t deadline_ns)
+{
+	const struct campaign_options *o = job->options;
+	struct pool_options pool = {
+		.jobs = o->jobs, .parent = o->tmp, .limits = o->limits, .cpu = -1};
+	job->recover =
+		(struct recover_engine){job->target->engine, &job->target->config, job->s.history};
+	job->recover_job = (struct recover_job){recover_with_engine, &job->recover};
+	int rc = pool_create(job->s.ops, job->s.history, &job->recover_job, &pool, &job->s.pool,
+			     job->err);
+	if (rc)
+		return rc;
+	job->s.name = job->what->spec;
+	job->s.contract = &job->contract;
+	job->s.judge = judge_create(job->s.history, &job->contract);
+	job->s.symbols = symbols_create(job->s.trace);
+	job->s.store = job->store;
+	job->s.seed = o->seed;
+	job->explore_options = (struct explore_options){
+		.states_max = o->states_max == UINT64_MAX ? 0 : o->states_max,
+		.deadline_ns = deadline_ns,
+		.stop = o->stop,
+		.progress = o->progress,
+		.progress_arg = o->progress_arg,
+		.no_outcomes = o->no_outcomes,
+	};
+	job->explore = explore_create(&job->s, &job->explore_options);
+	return ERR_OK;
+}
+
+static int explore_all(struct job *job)
+{
+	const struct profile *const *p = job->options->profiles;
+	int rc = ERR_OK;
+	bool cut = false;
+	for (; *p && !rc && !cut; p++) {
+		struct coverage_row row;
+		rc = explore_profile(job->explore, *p, &row, &cut, job->err);
+		job->tested += row.tested;
+		job->recoveries += row.recovered;
+		job->inconclusive = job->inconclusive || cut || row.inconclusive;
+	}
+	return rc;
+}
+
+static int crash_live(struct job *job)
+{
+	const struct campaign_options *o = job->options;
+	struct live_options options = {
+		.target = job->target,
+		.workload = job->workload,
+		.limits = &o->limits,
+		.parent = o->tmp,
+		.power = o->live_power,
+		.profiles = o->profiles,
+		.explore = &job->explore_options,
+		.jobs = o->jobs,
+		.passages_max = LIVE_PASSAGES,
+	};
+	struct live_result result;
+	int rc = live_run(&job->s, &options, &result, job->err);
+	if (rc)
+		return rc;
+	if (result.mismatches)
+		return err_set(job->err, ERR_INTERNAL,
+			       "%s: a live crash left what the recorded trace does not contain: %s",
+			       job->what->spec, result.text);
+	struct outcome_row row = {
+		.target = job->s.id,
+		.profile = "kill",
+		.state = "live",
+		.verdict = result.violations	 ? "fail"
+			   : result.inconclusive ? "inconclusive"
+						 : "pass",
+		.prefix = -1,
+		.text = result.text,
+		.live = true,
+	};
+	job->inconclusive = job->inconclusive || result.inconclusive;
+	/* A violation that the model shows too is a finding already. */
+	if (result.violations && causes_count(explore_causes(job->explore)) == 0)
+		job->unexpected++;
+	job->tested += result.crashes + result.states;
+	return store_add_outcome(job->store, &row, job->err);
+}
+
+static int run_target(struct job *job, uint64_t deadline_ns)
+{
+	int rc = prepare(job);
+	if (!rc)
+		rc = record(job);
+	if (!rc)
+		rc = add_target(job);
+	if (!rc)
+		rc = start_exploring(job, deadline_ns);
+	if (!rc)
+		rc = explore_all(job);
+	if (!rc && job->options->live)
+		rc = crash_live(job);
+	if (!rc)
+		rc = add_findings(job);
+	if (!rc)
+		rc = add_faults(job);
+	if (!rc)
+		rc = store_commit(job->store, job->err);
+	return rc;
+}
+
+/* ---- the whole ---- */
+
+static int exit_code(const struct campaign_result *r)
+{
+	if (r->unexpected || r->missing)
+		return 1;
+	if (r->inconclusive)
+		return 2;
+	return r->tested ? 0 : 3;
+}
+
+static void expand(struct campaign_options *o)
+{
+	if (!o->targets)
+		o->targets = campaign_builtin;
+	if (!o->profiles)
+		o->profiles = all_profiles();
+	if (!o->seed)
+		o->seed = 1;
+	if (!o->states_max)
+		o->states_max = STATES_MAX_DEFAULT;
+	if (!o->jobs)
+		o->jobs = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static int begin(const struct campaign_options *o, struct store *store, int64_t *id,
+		 struct err *err)
+{
+	char *started = now_text(), *system = system_text();
+	struct campaign_row row = {.version = POWERCUT_VERSION,
+				   .command = o->command,
+				   .started = started,
+				   .system = system,
+				   .seed = o->seed,
+				   .jobs = o->jobs,
+				   .exit_code = -1};
+	int rc = store_add_campaign(store, &row, err);
+	*id = row.id;
+	if (!rc)
+		rc = store_commit(store, err);
+	free(started);
+	free(system);
+	return rc;
+}
+
+static void add_up(struct campaign_result *result, const struct job *job)
+{
+	result->targets++;
+	result->findings += job->findings;
+	result->unexpected += job->unexpected;
+	result->missing += job->missing;
+	result->inconclusive += job->inconclusive;
+	result->tested += job->tested;
+	result->recoveries += job->recoveries;
+}
+
+/* Checks all targets before anything is recorded or written. */
+static int check_targets(const struct campaign_options *o, struct err *err)
+{
+	int rc = ERR_OK;
+	for (const struct campaign_target *t = o->targets; t->spec && !rc; t++) {
+		struct job job = {.options = o, .what = t, .err = err};
+		rc = prepare(&job);
+		job_finish(&job);
+	}
+	return rc;
+}
+
+int campaign_run(const struct campaign_options *given, struct store *store,
+		 struct campaign_result *result, struct err *err)
+{
+	struct campaign_options options = *given;
+	uint64_t start = clock_ns();
+	*result = (struct campaign_result){0};
+	expand(&options);
+	uint64_t deadline = options.budget_ms ? start + options.budget_ms * 1000000 : 0;
+	int rc = check_targets(&options, err);
+	if (!rc)
+		rc = begin(&options, store, &result->id, err);
+	for (const struct campaign_target *t = options.targets; t->spec && !rc; t++) {
+		struct job job = {.options = &options,
+				  .what = t,
+				  .store = store,
+				  .campaign = result->id,
+				  .err = err};
+		rc = run_target(&job, deadline);
+		add_up(result, &job);
+		job_finish(&job);
+		if (options.stop && *options.stop)
+			break;
+	}
+	result->elapsed_ns = clock_ns() - start;
+	result->exit_code = rc ? err_exit_code((enum err_code)rc) : exit_code(result);
+	if (result->id) {
+		char *finished = now_text();
+		struct err ignored;
+		int saved = store_finish_campaign(store, result->id, finished, result->exit_code,
+						  rc ? &ignored : err);
+		rc = rc ? rc : saved;
+		free(finished);
+	}
+	return rc;
+}
+
+/* ---- a state from its ID ---- */
+
+static int find_target(struct store *store, uint32_t head, struct target_row *row,
+		       struct buf *bytes, struct trace **trace, struct err *err)
+{
+	struct store_query *q = NULL;
+	int rc;
+	while ((rc = store_next_target(store, &q, 0, row, err)) == 1) {
+		int64_t id = row->id, trace_id = row->trace;
+		buf_clear(bytes);
+		rc = store_get_trace(store, trace_id, bytes, err);
+		if (rc)
+			break;
+		rc = trace_decode(bytes->data, bytes->len, trace, err);
+		if (rc) {
+			err_wrap(err, "trace %" PRId64 " of the database", trace_id);
+			break;
+		}
+		if ((uint32_t)(trace_identity(*trace) >> 32) == head) {
+			store_query_end(&q);
+			return store_get_target(store, id, row, err);
+		}
+		trace_destroy(*trace);
+		*trace = NULL;
+	}
+	store_query_end(&q);
+	return rc ? rc
+		  : err_set(err, ERR_MISSING, "no trace of this database begins with %08x", head);
+}
+
+static int rebuild_target(struct campaign_subject *c, const struct target_row *row, struct err *err)
+{
+	char *spec = mem_printf("%s:%s", row->engine, row->options);
+	int rc = target_parse(spec, engine_table, &c->target, err);
+	free(spec);
+	if (rc)
+		return rc;
+	c->target->engine->contract(&c->target->config, &c->contract);
+	c->s.name = mem_printf("%s", row->name);
+	c->s.id = row->id;
+	c->s.seed = row->seed;
+	c->s.contract = &c->contract;
+	c->recover = (struct recover_engine){c->target->engine, &c->target->config, c->s.history};
+	c->recover_job = (struct recover_job){recover_with_engine, &c->recover};
+	return ERR_OK;
+}
+
+int campaign_rebuild(struct store *store, const char *id, struct campaign_subject *c,
+		     struct err *err)
+{
+	char *end;
+	struct buf bytes = {0};
+	struct target_row row;
+	*c = (struct campaign_subject){0};
+	unsigned long head = strtoul(id, &end, 16);
+	if (end - id != 8 || *end != '.')
+		return err_set(err, ERR_USAGE,
+			       "\"%s\" is no crash-state ID, expected TRACE.PROFILE.POINT.ANSWERS "
+			       "as reports print it",
+			       id);
+	const char *rest = end + 1;
+	const struct profile *profile = state_id_profile(rest);
+	if (!profile)
+		return err_set(err, ERR_USAGE, "\"%s\" names no known profile", id);
+	int rc = find_target(store, (uint32_t)head, &row, &bytes, &c->s.trace, err);
+	c->s.store = store;
+	if (!rc)
+		rc = ops_lower(c->s.trace, &c->s.ops, err);
+	if (!rc)
+		rc = history_create(c->s.trace, &c->s.history, err);
+	if (!rc)
+		rc = rebuild_target(c, &row, err);
+	if (!rc) {
+		c->s.identity = trace_identity(c->s.trace);
+		c->s.judge = judge_create(c->s.history, &c->contract);
+		c->model = model_create(c->s.ops, profile);
+		rc = state_from_id(c->model, rest, &c->state, &c->held, err);
+	}
+	buf_finish(&bytes);
+	return rc;
+}
+
+void campaign_subject_finish(struct campaign_subject *c)
+{
+	model_destroy(c->model);
+	judge_destroy(c->s.judge);
+	trace_destroy(c->s.trace);
+	target_destroy(c->target);
+	free((void *)(uintptr_t)c->s.name);
+	buf_finish(&c->held);
+	*c = (struct campaign_subject){0};
+}

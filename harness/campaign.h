@@ -1,0 +1,80 @@
+/* A campaign: targets × profiles → work for the workers, rows for the store. */
+#ifndef POWERCUT_CAMPAIGN_H
+#define POWERCUT_CAMPAIGN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "explore.h"
+#include "profile.h"
+#include "store.h"
+#include "target.h"
+#include "workload.h"
+
+/* One target of a campaign. */
+struct campaign_target {
+	const char *spec;     /* "wal:variant=hardened,sync=sync" */
+	const char *mix;      /* operations, as workload_parse_mix reads them; NULL: as in
+				 the campaign's options */
+	const char *contract; /* overrides the engine's, as contract_override reads; NULL */
+	/* Findings that must occur and may occur, "O2@posix O4@kill": a rule and its
+	 * minimal profile; NULL: none. */
+	const char *expected;
+	const char *why; /* for people: what the target is there to show; NULL */
+};
+
+/* What `powercut run` does when no target is named; ends with a NULL spec. */
+extern const struct campaign_target campaign_builtin[];
+
+/* A zeroed struct is valid; zeros mean the default in brackets. */
+struct campaign_options {
+	const struct campaign_target *targets; /* ends with a NULL spec [campaign_builtin] */
+	const struct profile *const *profiles; /* ends with NULL [all] */
+	struct workload_options workload;
+	uint64_t seed;		    /* [1] */
+	uint64_t states_max;	    /* a target and profile [20000]; UINT64_MAX: no limit */
+	uint64_t budget_ms;	    /* whole campaign [none] */
+	uint32_t jobs;		    /* [one a CPU] */
+	struct child_limits limits; /* of one recovery */
+	const char *tmp;	    /* where disks are made [see recover.h] */
+	const char *command;	    /* as stored */
+	bool live, live_power;	    /* also crash for real at each passage of a fault point */
+	bool no_stacks;
+	bool no_outcomes; /* do not store passing outcomes */
+	volatile const bool *stop;
+	void (*progress)(void *arg, const struct explore_progress *progress);
+	void *progress_arg;
+};
+
+struct campaign_result {
+	int64_t id;
+	uint32_t targets, findings, unexpected, missing; /* missing: expected, did not occur */
+	uint32_t inconclusive; /* targets or profiles cut short or not decided */
+	uint64_t tested, recoveries;
+	uint64_t elapsed_ns;
+	int exit_code; /* 0, 1, 2 or 3, as the design defines them */
+};
+
+/* Runs a campaign and adds it to the store.  Errors: ERR_USAGE for nonsense in
+ * the options, ERR_IO, ERR_UNSUPPORTED; a misbehaving target is no error. */
+int campaign_run(const struct campaign_options *options, struct store *store,
+		 struct campaign_result *result, struct err *err);
+
+/* Takes a pasted state ID apart and rebuilds what is needed from the database
+ * alone.  subject_finish releases everything. */
+struct campaign_subject {
+	struct subject s;
+	struct target *target;
+	struct engine_contract contract;
+	struct recover_engine recover;
+	struct recover_job recover_job;
+	struct model *model;
+	struct state state;
+	struct buf held;
+};
+int campaign_rebuild(struct store *store, const char *id, struct campaign_subject *subject,
+		     struct err *err);
+void campaign_subject_finish(struct campaign_subject *subject);
+
+#endif

@@ -1,0 +1,583 @@
+#include "cause.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include <xxhash.h>
+
+#include "mem.h"
+
+enum {
+	FUNCTIONS_IN_SITE = 2, /* innermost functions that tell sites apart */
+	TIMELINE_MAX = 24,
+};
+
+struct site {
+	UT_hash_handle hh;
+	uint32_t number;
+	char *text;
+};
+
+struct causes {
+	const struct subject *s;
+	struct cause **list; /* pointers, so that callers may keep them */
+	size_t n, cap;
+	struct site *sites;
+	const char **site_texts; /* by number */
+	size_t n_sites, sites_cap;
+	uint32_t *site_of; /* by micro-op: 1 + number, or 0 while unknown */
+};
+
+struct causes *causes_create(const struct subject *subject)
+{
+	struct causes *c = mem_alloc(1, sizeof *c);
+	c->s = subject;
+	c->site_of = mem_alloc(subject->ops->n_micros, sizeof *c->site_of);
+	return c;
+}
+
+static void cause_free(struct cause *cause)
+{
+	free(cause->sites);
+	free(cause->state);
+	free(cause->fingerprint);
+	free(cause->title);
+	free(cause->text);
+	free(cause->source);
+	free(cause->before);
+	free(cause->after);
+	free(cause->explanation);
+	free(cause);
+}
+
+void causes_destroy(struct causes *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->n; i++)
+		cause_free(c->list[i]);
+	struct site *s, *next;
+	HASH_ITER (hh, c->sites, s, next) {
+		HASH_DEL(c->sites, s);
+		free(s->text);
+		free(s);
+	}
+	free(c->list);
+	free(c->site_texts);
+	free(c->site_of);
+	free(c);
+}
+
+size_t causes_count(const struct causes *c)
+{
+	return c->n;
+}
+
+struct cause *causes_get(struct causes *c, size_t i)
+{
+	return c->list[i];
+}
+
+/* ---- sites ---- */
+
+/* The functions that led to an event, innermost first, without those of the
+ * system and of the harness. */
+static void put_functions(const struct causes *c, const struct event *e, struct buf *out)
+{
+	struct source source;
+	int n = 0;
+	for (size_t i = 0;
+	     n < FUNCTIONS_IN_SITE && symbols_frame(c->s->symbols, e->stack, i, &source); i++) {
+		if (source.system || !source.function[0])
+			continue;
+		buf_printf(out, "%s%s", n ? "<" : "", source.function);
+		n++;
+	}
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/* "wal.c:210 in segment_create, from wal.c:300 in rotate"; "" if unknown. */
+static void put_source(const struct causes *c, const struct event *e, struct buf *out)
+{
+	struct source source;
+	int n = 0;
+	for (size_t i = 0;
+	     n < FUNCTIONS_IN_SITE && symbols_frame(c->s->symbols, e->stack, i, &source); i++) {
+		if (source.system || !source.file[0])
+			continue;
+		buf_printf(out, "%s%s:%d in %s", n ? ", from " : "", base_name(source.file),
+			   source.line, source.function);
+		n++;
+	}
+}
+
+/* What a file is called whatever its number: "*.wal". */
+static void put_role(const char *path, struct buf *out)
+{
+	for (const char *p = path; *p; p++) {
+		if (!isdigit((unsigned char)*p))
+			buf_byte(out, (uint8_t)*p);
+		else if (p == path || !isdigit((unsigned char)p[-1]))
+			buf_byte(out, '*');
+	}
+}
+
+static const struct event *event_of(const struct causes *c, uint32_t micro)
+{
+	return &c->s->trace->events[c->s->ops->micros[micro].event];
+}
+
+/* The path that a micro-op concerns, as it was. */
+static char *micro_path(const struct causes *c, uint32_t micro)
+{
+	const struct ops *ops = c->s->ops;
+	const struct micro *m = &ops->micros[micro];
+	const struct object *o = &ops->objects[m->object];
+	if (o->kind != OBJECT_ENTRY)
+		return trace_path(c->s->trace, o->ino, m->event);
+	if (o->ino == TRACE_ROOT)
+		return mem_printf("%s", o->name);
+	char *dir = trace_path(c->s->trace, o->ino, m->event);
+	char *path = mem_printf("%s/%s", dir, o->name);
+	free(dir);
+	return path;
+}
+
+static const char *const kind_names[] = {"entry", "size", "data"};
+
+static uint32_t site_number(struct causes *c, uint32_t micro)
+{
+	struct buf text = {0};
+	struct site *site;
+	if (c->site_of[micro])
+		return c->site_of[micro] - 1;
+	const struct ops *ops = c->s->ops;
+	const struct event *e = event_of(c, micro);
+	char *path = micro_path(c, micro);
+	buf_printf(&text, "%s %s ", kind_names[ops->objects[ops->micros[micro].object].kind],
+		   e->call[0] ? e->call : event_kind_name(e->kind));
+	put_functions(c, e, &text);
+	buf_byte(&text, ' ');
+	put_role(path, &text);
+	free(path);
+	buf_text(&text);
+	HASH_FIND_STR(c->sites, text.data, site);
+	if (!site) {
+		site = mem_alloc(1, sizeof *site);
+		site->text = mem_dup(text.data, text.len);
+		site->number = (uint32_t)c->n_sites;
+		*MEM_PUSH(c->site_texts, c->n_sites, c->sites_cap) = site->text;
+		HASH_ADD_KEYPTR(hh, c->sites, site->text, text.len, site);
+	}
+	buf_finish(&text);
+	c->site_of[micro] = site->number + 1;
+	return site->number;
+}
+
+static int compare_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* The micro-ops that a state lost, in program order.  Caller frees. */
+static uint32_t *lost_micros(const struct ops *ops, const struct state *state, size_t *n)
+{
+	uint32_t *lost = NULL;
+	size_t cap = 0;
+	*n = 0;
+	for (uint32_t i = 0; i < state->n_held; i++) {
+		uint32_t object = state->held[i].object;
+		uint32_t newest = ops_newest(ops, object, state->point);
+		for (uint32_t v = state->held[i].version + 1; v <= newest; v++)
+			*MEM_PUSH(lost, *n, cap) = ops_micro(ops, object, v);
+	}
+	if (state->tear.object != NONE) {
+		uint32_t version = ops_newest(ops, state->tear.object, state->point);
+		for (uint32_t i = 0; i < state->n_held; i++)
+			if (state->held[i].object == state->tear.object)
+				version = state->held[i].version;
+		if (version)
+			*MEM_PUSH(lost, *n, cap) = ops_micro(ops, state->tear.object, version);
+	}
+	if (*n)
+		qsort(lost, *n, sizeof *lost, compare_u32);
+	return lost;
+}
+
+/* The distinct sites of what a state lost, rising.  Caller frees. */
+static uint32_t *lost_sites(struct causes *c, const struct state *state, size_t *n)
+{
+	size_t k = 0;
+	uint32_t *sites = lost_micros(c->s->ops, state, n);
+	for (size_t i = 0; i < *n; i++)
+		sites[i] = site_number(c, sites[i]);
+	if (*n)
+		qsort(sites, *n, sizeof *sites, compare_u32);
+	for (size_t i = 0; i < *n; i++)
+		if (k == 0 || sites[k - 1] != sites[i])
+			sites[k++] = sites[i];
+	*n = k;
+	return sites;
+}
+
+static bool includes(const uint32_t *all, size_t n, const uint32_t *some, size_t k)
+{
+	size_t i = 0;
+	for (size_t j = 0; j < k; j++) {
+		while (i < n && all[i] < some[j])
+			i++;
+		if (i == n || all[i] != some[j])
+			return false;
+	}
+	return true;
+}
+
+struct cause *causes_known(struct causes *c, uint32_t rule, const struct state *state)
+{
+	size_t n;
+	uint32_t *sites = lost_sites(c, state, &n);
+	struct cause *known = NULL;
+	for (size_t i = 0; i < c->n && !known; i++) {
+		struct cause *cause = c->list[i];
+		if (cause->rule == rule && cause->n_sites &&
+		    includes(sites, n, cause->sites, cause->n_sites))
+			known = cause;
+	}
+	free(sites);
+	return known;
+}
+
+/* ---- minimal states ---- */
+
+static void copy_state(const struct state *from, struct state *to, struct buf *held)
+{
+	/* from->held may lie in held itself. */
+	struct held *copy = (struct held *)(void *)mem_dup(from->held, from->n_held * sizeof *copy);
+	*to = *from;
+	buf_clear(held);
+	buf_append(held, copy, to->n_held * sizeof *copy);
+	to->held = (const struct held *)(const void *)held->data;
+	free(copy);
+}
+
+void causes_minimise(struct model *model, const struct state *state, still_fails *fails, void *arg,
+		     struct state *minimal, struct buf *held)
+{
+	struct buf trial_held = {0};
+	struct state trial;
+	uint32_t n;
+	const uint32_t *pending = model_pending(model, &n);
+	copy_state(state, minimal, held);
+	if (minimal->tear.object != NONE) {
+		trial = *minimal;
+		trial.tear.object = NONE;
+		if (fails(arg, &trial))
+			minimal->tear.object = NONE;
+	}
+	/* Data is given back first, then sizes, then entries: what remains is what
+	 * a maintainer can name best. */
+	for (uint32_t i = n; i-- > 0;) {
+		bool is_held = false;
+		for (uint32_t k = 0; k < minimal->n_held; k++)
+			is_held = is_held || minimal->held[k].object == pending[i];
+		if (!is_held)
+			continue;
+		state_restore(model, minimal, pending[i], &trial, &trial_held);
+		if (fails(arg, &trial))
+			copy_state(&trial, minimal, held);
+	}
+	buf_finish(&trial_held);
+}
+
+/* ---- words ---- */
+
+/* Whether a sync that covers a micro-op comes anywhere after it. */
+static bool synced_later(const struct causes *c, uint32_t micro)
+{
+	const struct trace *t = c->s->trace;
+	const struct micro *m = &c->s->ops->micros[micro];
+	uint32_t ino = c->s->ops->objects[m->object].ino;
+	for (size_t i = m->event + 1; i < t->n_events; i++) {
+		const struct event *e = &t->events[i];
+		bool covers =
+			(e->kind == EVENT_FSYNC || e->kind == EVENT_FDATASYNC) && e->ino == ino;
+		if (covers || e->kind == EVENT_SYNC)
+			return true;
+	}
+	return false;
+}
+
+/* One line on one lost micro-op. */
+static void put_lost(const struct causes *c, uint32_t micro, struct buf *out)
+{
+	const struct ops *ops = c->s->ops;
+	const struct micro *m = &ops->micros[micro];
+	const struct object *o = &ops->objects[m->object];
+	const struct event *e = event_of(c, micro);
+	char *path = micro_path(c, micro);
+	bool later = synced_later(c, micro);
+	if (o->kind == OBJECT_ENTRY) {
+		char *dir = trace_path(c->s->trace, o->ino, m->event);
+		const char *how =
+			m->ino ? e->kind == EVENT_RENAME ? "renamed" : "created" : "removed";
+		bool root = o->ino == TRACE_ROOT;
+		buf_printf(out,
+			   "the directory entry of %s (%s) was not on disk: its directory%s%s %s",
+			   path, how, root ? "" : " ", root ? "" : dir,
+			   later ? "was not yet synced" : "was never synced");
+		free(dir);
+	} else if (o->kind == OBJECT_SIZE) {
+		buf_printf(out, "the size of %s (%" PRIu64 " bytes) was not on disk: it %s", path,
+			   m->size, later ? "was not yet synced" : "was never synced after it");
+	} else {
+		buf_printf(out, "data of %s (block %u) was not on disk: it %s", path, o->block,
+			   later ? "was not yet synced" : "was never synced after it");
+	}
+	free(path);
+}
+
+static const char *step_fault(const struct causes *c, uint32_t step, bool before)
+{
+	const struct ops *ops = c->s->ops;
+	if (before) {
+		while (step-- > 0)
+			if (ops->steps[step].kind == STEP_FAULT)
+				return c->s->trace->events[ops->steps[step].event].name;
+		return "";
+	}
+	for (; step < ops->n_steps; step++)
+		if (ops->steps[step].kind == STEP_FAULT)
+			return c->s->trace->events[ops->steps[step].event].name;
+	return "";
+}
+
+/* What became of the micro-ops of an event in a state. */
+static const char *fate(const struct causes *c, const struct model *model,
+			const struct state *state, uint32_t event)
+{
+	const struct ops *ops = c->s->ops;
+	bool any = false, lost = false, kept = false, settled = true;
+	for (uint32_t i = 0; i < ops->n_micros; i++) {
+		const struct micro *m = &ops->micros[i];
+		if (m->event != event || m->step >= state->point)
+			continue;
+		uint32_t version = ops_newest(ops, m->object, state->point);
+		for (uint32_t k = 0; k < state->n_held; k++)
+			if (state->held[k].object == m->object)
+				version = state->held[k].version;
+		any = true;
+		if (version < m->version)
+			lost = true;
+		else
+			kept = true;
+		settled = settled && model_low(model, m->object) >= m->version;
+		if (state->tear.object == m->object && version == m->version)
+			return "TORN";
+	}
+	return !any	      ? ""
+	       : lost && kept ? "PARTLY LOST"
+	       : lost	      ? "LOST"
+	       : settled      ? "durable"
+			      : "kept";
+}
+
+static void put_event(const struct causes *c, uint32_t at, struct buf *out)
+{
+	const struct event *e = &c->s->trace->events[at];
+	char *path = e->ino ? trace_path(c->s->trace, e->ino, at) : NULL;
+	switch (e->kind) {
+	case EVENT_CREATE:
+	case EVENT_MKDIR:
+	case EVENT_UNLINK:
+	case EVENT_RMDIR:
+	case EVENT_LINK:
+	case EVENT_SYMLINK:
+		buf_printf(out, "%s %s", event_kind_name(e->kind), e->name);
+		break;
+	case EVENT_RENAME:
+		buf_printf(out, "rename %s to %s", e->name, e->name2);
+		break;
+	case EVENT_WRITE:
+		buf_printf(out, "write %s, %" PRIu64 " bytes at %" PRIu64, path, e->length,
+			   e->offset);
+		break;
+	case EVENT_TRUNCATE:
+		buf_printf(out, "truncate %s to %" PRIu64, path, e->length);
+		break;
+	case EVENT_FAULT:
+		buf_printf(out, "-- %s", e->name);
+		break;
+	case EVENT_OP_BEGIN:
+		buf_printf(out, "operation %" PRIu64 " begins", e->offset);
+		break;
+	case EVENT_OP_END:
+		buf_printf(out, "operation %" PRIu64 " acknowledged", e->offset);
+		break;
+	default:
+		buf_printf(out, "%s %s", event_kind_name(e->kind),
+			   path ? strcmp(path, ".") == 0 ? "the directory" : path : "");
+	}
+	free(path);
+}
+
+/* The calls around the failure, a line each: what became of them. */
+static void put_timeline(const struct causes *c, const struct model *model,
+			 const struct state *state, uint32_t first, struct buf *out)
+{
+	uint32_t last = state->point ? c->s->ops->steps[state->point - 1].event : 0;
+	uint32_t from = first > 2 ? first - 2 : 0;
+	if (last - from >= TIMELINE_MAX && from + TIMELINE_MAX / 2 < last) {
+		/* Keep the beginning and the end. */
+		for (uint32_t i = from; i < from + TIMELINE_MAX / 2; i++) {
+			struct buf line = {0};
+			put_event(c, i, &line);
+			buf_printf(out, "  %5u  %-11s %s\n", i, fate(c, model, state, i),
+				   buf_text(&line));
+			buf_finish(&line);
+		}
+		from = last - TIMELINE_MAX / 2;
+		buf_printf(out, "         ...\n");
+	}
+	for (uint32_t i = from; i <= last; i++) {
+		struct buf line = {0};
+		put_event(c, i, &line);
+		buf_printf(out, "  %5u  %-11s %s\n", i, fate(c, model, state, i), buf_text(&line));
+		buf_finish(&line);
+	}
+	buf_string(out, "         == power fails here ==\n");
+}
+
+/* What brought a failure that needs no loss. */
+static void put_culprit(struct causes *c, uint32_t step, struct buf *text, struct buf *source,
+			struct buf *key)
+{
+	const struct step *s = &c->s->ops->steps[step];
+	const struct event *e = &c->s->trace->events[s->event];
+	struct buf line = {0};
+	put_event(c, s->event, &line);
+	if (s->kind == STEP_MICRO) {
+		buf_printf(text, "the crash comes right after: %s; nothing needs to be lost",
+			   buf_text(&line));
+		put_source(c, e, source);
+		buf_printf(key, "kept %s", c->site_texts[site_number(c, s->micro)]);
+	} else {
+		buf_printf(text,
+			   "the operation was acknowledged before it was on its way to the "
+			   "disk (%s)",
+			   buf_text(&line));
+		buf_printf(key, "acknowledged %s %s", step_fault(c, step, true),
+			   step_fault(c, step, false));
+	}
+	buf_finish(&line);
+}
+
+static void put_losses(struct causes *c, const struct state *state, struct buf *text,
+		       struct buf *source, struct buf *key, uint32_t *first)
+{
+	size_t n, n_sites;
+	uint32_t *lost = lost_micros(c->s->ops, state, &n);
+	uint32_t *sites = lost_sites(c, state, &n_sites);
+	*first = n ? c->s->ops->micros[lost[0]].event : 0;
+	for (size_t i = 0; i < n_sites; i++)
+		buf_printf(key, "lost %s\n", c->site_texts[sites[i]]);
+	if (state->tear.object != NONE)
+		buf_string(key, "torn\n");
+	/* An entry is what tells most; else the first loss. */
+	size_t best = 0;
+	for (size_t i = n; i-- > 0;)
+		if (c->s->ops->objects[c->s->ops->micros[lost[i]].object].kind == OBJECT_ENTRY)
+			best = i;
+	if (n) {
+		put_lost(c, lost[best], text);
+		put_source(c, event_of(c, lost[best]), source);
+		if (n_sites > 1)
+			buf_printf(text, " (and %zu other kinds of loss)", n_sites - 1);
+	}
+	if (state->tear.object != NONE)
+		buf_string(text, "; a block was torn between sectors");
+	free(lost);
+	free(sites);
+}
+
+static char *fingerprint(const struct causes *c, uint32_t rule, struct buf *key)
+{
+	buf_printf(key, "\n%s O%u", c->s->name, rule);
+	return mem_printf("%016" PRIx64, (uint64_t)XXH3_64bits(key->data, key->len));
+}
+
+static char *taken(struct buf *buf)
+{
+	buf_text(buf);
+	char *text = mem_dup(buf->data, buf->len);
+	buf_finish(buf);
+	return text;
+}
+
+static void put_explanation(struct causes *c, const struct model *model, struct cause *cause,
+			    const struct state *state, uint32_t first, const char *why,
+			    struct buf *out)
+{
+	buf_printf(out, "%s\n", why);
+	buf_printf(out, "Cause: %s.\n", cause->text);
+	if (cause->source[0])
+		buf_printf(out, "  at %s\n", cause->source);
+	buf_printf(out, "Crash: between %s and %s.\n",
+		   cause->before[0] ? cause->before : "the start",
+		   cause->after[0] ? cause->after : "the end");
+	buf_string(out, "Calls, and what the disk had of each:\n");
+	put_timeline(c, model, state, first, out);
+}
+
+struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
+			 const struct state *minimal, uint32_t culprit, const char *why)
+{
+	struct buf text = {0}, source = {0}, key = {0}, explanation = {0}, id = {0};
+	bool lost = minimal->n_held || minimal->tear.object != NONE;
+	uint32_t first = c->s->ops->steps[culprit].event;
+	if (lost)
+		put_losses(c, minimal, &text, &source, &key, &first);
+	else
+		put_culprit(c, culprit, &text, &source, &key);
+	char *print = fingerprint(c, rule, &key);
+	buf_finish(&key);
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(c->list[i]->fingerprint, print) == 0) {
+			free(print);
+			buf_finish(&text);
+			buf_finish(&source);
+			return c->list[i];
+		}
+	struct cause *cause = mem_alloc(1, sizeof *cause);
+	cause->rule = rule;
+	cause->rules = RULE_BIT(rule);
+	cause->culprit = culprit;
+	cause->fingerprint = print;
+	if (lost)
+		cause->sites = lost_sites(c, minimal, &cause->n_sites);
+	state_public_id(c->s, model, minimal, &id);
+	cause->state = taken(&id);
+	cause->text = taken(&text);
+	cause->source = taken(&source);
+	cause->before = mem_printf("%s", step_fault(c, minimal->point, true));
+	cause->after = mem_printf("%s", step_fault(c, minimal->point, false));
+	cause->title = mem_printf("O%u %s: %s", rule, rule_name(rule), why);
+	put_explanation(c, model, cause, minimal, first, why, &explanation);
+	cause->explanation = taken(&explanation);
+	*MEM_PUSH(c->list, c->n, c->cap) = cause;
+	return cause;
+}
+
+void state_public_id(const struct subject *subject, struct model *model, const struct state *state,
+		     struct buf *out)
+{
+	buf_printf(out, "%08x.", (unsigned)(subject->identity >> 32));
+	state_id(model, state, out);
+}

@@ -1,0 +1,59 @@
+/* Causes: failing states that have one reason are one finding.
+ *
+ * A failing state is made as good as it can be: whatever can be given back to
+ * the disk without mending the failure is.  What is still missing then is the
+ * cause, as a set of sites: what kind of micro-op, by which call, from which
+ * functions, on a file of which role.  Lines and numbers are no part of it, so
+ * that its fingerprint survives unrelated edits, other seeds and new recordings.
+ *
+ * Where the state fails although nothing is missing, the cause is the step that
+ * brought the failure: the state just before it was acceptable. */
+#ifndef POWERCUT_CAUSE_H
+#define POWERCUT_CAUSE_H
+
+#include "choose.h"
+#include "judge.h"
+#include "subject.h"
+
+struct cause {
+	uint32_t rule;	 /* the first rule broken */
+	uint32_t rules;	 /* all that were, in any of its states */
+	uint32_t *sites; /* what was lost, as site numbers, rising; empty: see culprit */
+	size_t n_sites;
+	uint32_t culprit;  /* the step that brought the failure, where nothing is lost */
+	uint64_t states;   /* failing states with this cause */
+	uint32_t profiles; /* bit i: the i-th profile of profile_table shows it */
+	/* The representative: the first one found, made minimal. */
+	char *state; /* ID */
+	char *fingerprint, *title, *text, *source, *before, *after, *explanation;
+};
+
+struct causes;
+
+struct causes *causes_create(const struct subject *subject);
+void causes_destroy(struct causes *causes);
+size_t causes_count(const struct causes *causes);
+struct cause *causes_get(struct causes *causes, size_t i);
+
+/* The known cause that explains a state with this first rule broken, or NULL:
+ * one all of whose sites are among what the state lost. */
+struct cause *causes_known(struct causes *causes, uint32_t rule, const struct state *state);
+
+/* Whether a state still fails with that rule. */
+typedef bool still_fails(void *arg, const struct state *state);
+
+/* Makes a failing state minimal.  The model must be at its point with nothing
+ * decided.  held is the storage of minimal->held. */
+void causes_minimise(struct model *model, const struct state *state, still_fails *fails, void *arg,
+		     struct state *minimal, struct buf *held);
+
+/* Adds a cause from a minimal state: its words, its fingerprint.  culprit is a
+ * step, for states that lost nothing.  why is the judge's explanation. */
+struct cause *causes_add(struct causes *causes, struct model *model, uint32_t rule,
+			 const struct state *minimal, uint32_t culprit, const char *why);
+
+/* "0123abcd." and the state's ID: what people paste. */
+void state_public_id(const struct subject *subject, struct model *model, const struct state *state,
+		     struct buf *out);
+
+#endif

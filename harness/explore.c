@@ -1,0 +1,805 @@
+#include "explore.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include <xxhash.h>
+
+#include "clock.h"
+#include "images.h"
+#include "mem.h"
+
+enum {
+	/* States waiting for their verdicts; beyond it, we wait for workers. */
+	WAITING_MAX = 4096,
+	/* Failing rows kept a profile; the rest is only counted. */
+	FAILURES_KEPT = 2000,
+	PROGRESS_EVERY = 64,
+	COUNT_WORK = 20000,
+};
+
+/* What a recovery showed; equal ones are kept once. */
+struct result {
+	enum recovery_end end;
+	bool survivors;
+	char *text;
+	struct contents *contents; /* NULL unless RECOVERY_OK */
+};
+
+struct result_key {
+	UT_hash_handle hh;
+	uint64_t hash;
+	uint32_t number;
+};
+
+/* A verdict reached already: this result at this place in the history. */
+struct judged_key {
+	uint32_t result;
+	struct bounds bounds;
+};
+
+struct judged {
+	UT_hash_handle hh;
+	struct judged_key key;
+	struct verdict verdict;
+};
+
+/* A failing pair of image and history counts once a profile. */
+struct failed_key {
+	struct digest digest;
+	struct bounds bounds;
+	uint32_t profile;
+};
+
+struct failed {
+	UT_hash_handle hh;
+	struct failed_key key;
+};
+
+/* A crash point that is explored. */
+struct point {
+	uint32_t point, newest, event;
+	struct bounds bounds;
+	struct count possible, chosen; /* chosen: those with the newest micro-op */
+	uint64_t tested, merged, violations;
+	bool skipped; /* the budget does not reach it */
+};
+
+/* A state that waits for its verdict. */
+struct waiting {
+	struct state state; /* held is a copy of its own */
+	struct digest digest;
+	uint32_t at; /* index into points */
+	bool first;  /* first time its image is met under this profile */
+	bool whole;  /* nothing is held back or torn */
+};
+
+struct window {
+	UT_hash_handle hh;
+	const char *name;
+	uint64_t states;
+};
+
+struct explore {
+	const struct subject *s;
+	const struct explore_options *options;
+	struct causes *causes;
+	struct images images;
+	struct result *results;
+	size_t n_results, results_cap;
+	struct result_key *known_results;
+	struct judged *judged;
+	struct failed *failed;
+	struct window *windows;
+	uint32_t n_profiles; /* explored so far: the next one's bit */
+	struct image *image;
+
+	/* Of the profile being explored: */
+	const struct profile *profile;
+	struct model *model;  /* at the point that is being chosen from */
+	struct model *behind; /* at the point that is being judged */
+	struct coverage_row *row;
+	struct point *points;
+	size_t n_points, points_cap;
+	struct waiting *queue; /* a ring */
+	size_t head, tail;
+	struct cause *whole_cause; /* of the last point at which the whole state failed */
+	uint32_t whole_at;	   /* that point */
+	uint64_t failures;
+	uint64_t looked, possible;
+	bool cut;
+	struct err *err;
+	int rc;
+};
+
+/* ---- results ---- */
+
+static uint64_t hash_result(const struct subject *s, const struct recovery *r)
+{
+	uint64_t h =
+		XXH3_64bits_withSeed(r->text, strlen(r->text), (uint64_t)r->end * 2 + r->survivors);
+	if (r->contents)
+		h = XXH3_64bits_withSeed(r->contents, contents_bytes(s->history), h);
+	return h;
+}
+
+static uint32_t add_result(struct explore *x, const struct recovery *r)
+{
+	uint64_t hash = hash_result(x->s, r);
+	struct result_key *key;
+	HASH_FIND(hh, x->known_results, &hash, sizeof hash, key);
+	if (key)
+		return key->number;
+	key = mem_alloc(1, sizeof *key);
+	key->hash = hash;
+	key->number = (uint32_t)x->n_results;
+	HASH_ADD(hh, x->known_results, hash, sizeof hash, key);
+	*MEM_PUSH(x->results, x->n_results, x->results_cap) = (struct result){
+		.end = r->end,
+		.survivors = r->survivors,
+		.text = mem_dup(r->text, strlen(r->text)),
+		.contents = r->contents ? (struct contents *)mem_dup(r->contents,
+								     contents_bytes(x->s->history))
+					: NULL,
+	};
+	return key->number;
+}
+
+/* Takes one result from the workers. */
+static int collect(struct explore *x)
+{
+	struct recovery r;
+	struct err err;
+	int rc = pool_wait(x->s->pool, &r, &err);
+	if (rc) {
+		*x->err = err;
+		x->rc = rc;
+		return rc;
+	}
+	bool is_new;
+	struct digest digest;
+	/* The tag is the place of the state in the queue. */
+	digest = x->queue[r.tag % WAITING_MAX].digest;
+	images_meet(&x->images, digest, &is_new)->result = add_result(x, &r);
+	x->row->recovered++;
+	return ERR_OK;
+}
+
+/* ---- verdicts ---- */
+
+static bool inconclusive(const struct result *r)
+{
+	return r->end == RECOVERY_UNSTABLE || r->end == RECOVERY_BROKEN;
+}
+
+static void judge_result(struct explore *x, uint32_t number, const struct bounds *bounds,
+			 struct verdict *verdict)
+{
+	struct judged_key key = {number, *bounds};
+	struct judged *j;
+	HASH_FIND(hh, x->judged, &key, sizeof key, j);
+	if (!j) {
+		const struct result *r = &x->results[number];
+		j = mem_alloc(1, sizeof *j);
+		j->key = key;
+		if (r->end == RECOVERY_OK)
+			judge_contents(x->s->judge, r->contents, bounds, &j->verdict);
+		else if (!inconclusive(r))
+			j->verdict.broken = RULE_BIT(RULE_O1);
+		if (r->survivors && !inconclusive(r))
+			j->verdict.broken |= RULE_BIT(RULE_O1);
+		HASH_ADD(hh, x->judged, key, sizeof key, j);
+	}
+	*verdict = j->verdict;
+}
+
+static uint32_t first_rule(uint32_t broken)
+{
+	return broken ? (uint32_t)__builtin_ctz(broken) : 0;
+}
+
+/* Why, in a sentence or two. */
+static void explain(struct explore *x, const struct result *r, const struct bounds *bounds,
+		    uint32_t rule, struct buf *out)
+{
+	if (r->end == RECOVERY_OK && rule != RULE_O1)
+		judge_explain(x->s->judge, r->contents, bounds, rule, out);
+	else if (r->survivors && r->end == RECOVERY_OK)
+		buf_string(out, "recovery left a process behind");
+	else
+		buf_string(out, r->text);
+}
+
+/* The result of a state's image, recovered now if it never was; nothing may be
+ * under way. */
+static int result_of(struct explore *x, const struct state *state, uint32_t *number)
+{
+	bool is_new;
+	struct recovery r;
+	image_goto(x->image, state);
+	struct digest digest = image_digest(x->image);
+	uint32_t known = images_meet(&x->images, digest, &is_new)->result;
+	if (known == RESULT_PENDING) {
+		int rc = pool_run(x->s->pool, state, &r, x->err);
+		if (rc)
+			return x->rc = rc;
+		known = add_result(x, &r);
+		images_meet(&x->images, digest, &is_new)->result = known;
+	}
+	*number = known;
+	return ERR_OK;
+}
+
+struct probing {
+	struct explore *x;
+	const struct bounds *bounds;
+	uint32_t rule;
+};
+
+static bool probe_fails(void *arg, const struct state *state)
+{
+	struct probing *p = arg;
+	struct verdict verdict;
+	uint32_t number;
+	if (result_of(p->x, state, &number))
+		return false;
+	judge_result(p->x, number, p->bounds, &verdict);
+	return first_rule(verdict.broken) == p->rule;
+}
+
+/* Brings the model that judges to the point of a state. */
+static void catch_up(struct explore *x, uint32_t point)
+{
+	while (model_point(x->behind) < point)
+		model_advance(x->behind);
+}
+
+/* The step that brought a failure that needs no loss: the newest micro-op, or
+ * the acknowledgement. */
+static uint32_t culprit_step(const struct explore *x, const struct point *p)
+{
+	return p->newest != NONE ? x->s->ops->micros[p->newest].step : p->point - 1;
+}
+
+static struct cause *new_cause(struct explore *x, const struct waiting *w, uint32_t rule,
+			       const struct result *r)
+{
+	struct buf held = {0}, why = {0};
+	struct state minimal = w->state;
+	const struct point *p = &x->points[w->at];
+	struct probing probing = {x, &p->bounds, rule};
+	struct cause *cause;
+	while (pool_busy(x->s->pool) && !collect(x))
+		continue;
+	if (!w->whole)
+		causes_minimise(x->behind, &w->state, probe_fails, &probing, &minimal, &held);
+	bool whole = minimal.n_held == 0 && minimal.tear.object == NONE;
+	if (whole && x->whole_cause && x->whole_at + 1 == w->at && x->whole_cause->rule == rule) {
+		cause = x->whole_cause; /* the same failure goes on */
+	} else {
+		uint32_t number;
+		/* The minimal state's own contents are the ones to explain. */
+		if (result_of(x, &minimal, &number) == ERR_OK)
+			r = &x->results[number];
+		explain(x, r, &p->bounds, rule, &why);
+		cause = causes_add(x->causes, x->behind, rule, &minimal, culprit_step(x, p),
+				   buf_text(&why));
+	}
+	if (whole) {
+		x->whole_cause = cause;
+		x->whole_at = w->at;
+	}
+	buf_finish(&held);
+	buf_finish(&why);
+	return cause;
+}
+
+static bool count_failure(struct explore *x, const struct waiting *w, const struct bounds *bounds)
+{
+	struct failed_key key = {w->digest, *bounds, x->n_profiles};
+	struct failed *f;
+	HASH_FIND(hh, x->failed, &key, sizeof key, f);
+	if (f)
+		return false;
+	f = mem_alloc(1, sizeof *f);
+	f->key = key;
+	HASH_ADD(hh, x->failed, key, sizeof key, f);
+	return true;
+}
+
+static void attribute(struct explore *x, const struct waiting *w, const struct verdict *verdict,
+		      const struct result *r)
+{
+	uint32_t rule = first_rule(verdict->broken);
+	struct cause *cause;
+	bool whole_fails = x->whole_cause && x->whole_at == w->at && x->whole_cause->rule == rule;
+	cause = whole_fails ? x->whole_cause
+		: w->whole  ? NULL
+			    : causes_known(x->causes, rule, &w->state);
+	if (!cause)
+		cause = new_cause(x, w, rule, r);
+	cause->states++;
+	cause->rules |= verdict->broken;
+	cause->profiles |= 1u << (x->profile - profile_table);
+}
+
+static void add_outcome(struct explore *x, const struct waiting *w, const struct result *r,
+			const struct verdict *verdict)
+{
+	const struct bounds *b = &x->points[w->at].bounds;
+	struct buf id = {0}, why = {0};
+	bool unsure = inconclusive(r);
+	state_public_id(x->s, x->behind, &w->state, &id);
+	if (verdict->broken || unsure)
+		explain(x, r, b, first_rule(verdict->broken), &why);
+	struct outcome_row row = {
+		.target = x->s->id,
+		.profile = x->profile->name,
+		.state = buf_text(&id),
+		.point = w->state.point,
+		.digest_lo = w->digest.lo,
+		.digest_hi = w->digest.hi,
+		.verdict = unsure	     ? "inconclusive"
+			   : verdict->broken ? "fail"
+					     : "pass",
+		.rules = verdict->broken,
+		.begun = b->begun,
+		.acked = b->acked,
+		.durable = b->durable,
+		.prefix = verdict->has_prefix ? (int64_t)verdict->prefix : -1,
+		.loss = verdict->loss,
+		.text = buf_text(&why),
+	};
+	if (!x->rc)
+		x->rc = store_add_outcome(x->s->store, &row, x->err);
+	buf_finish(&id);
+	buf_finish(&why);
+}
+
+/* The verdict on the state at the head of the queue, whose result is known. */
+static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
+{
+	const struct result *r = &x->results[number];
+	struct point *p = &x->points[w->at];
+	struct verdict verdict;
+	judge_result(x, number, &p->bounds, &verdict);
+	bool bad = verdict.broken || inconclusive(r);
+	bool counts = bad && count_failure(x, w, &p->bounds);
+	if (verdict.loss > x->row->loss)
+		x->row->loss = verdict.loss;
+	catch_up(x, w->state.point);
+	if (counts && verdict.broken) {
+		x->row->violations++;
+		p->violations++;
+		attribute(x, w, &verdict, r);
+	}
+	if (counts && inconclusive(r))
+		x->row->inconclusive++;
+	r = &x->results[number]; /* a new cause may have moved them */
+	bool keep = counts && x->failures++ < FAILURES_KEPT;
+	if (keep || (w->first && !bad && !x->options->no_outcomes))
+		add_outcome(x, w, r, &verdict);
+}
+
+static void judge_ready(struct explore *x)
+{
+	bool is_new;
+	while (x->head != x->tail && !x->rc) {
+		struct waiting *w = &x->queue[x->head % WAITING_MAX];
+		uint32_t number = images_meet(&x->images, w->digest, &is_new)->result;
+		if (number == RESULT_PENDING)
+			return;
+		judge_waiting(x, w, number);
+		free((void *)(uintptr_t)w->state.held);
+		x->head++;
+	}
+}
+
+/* ---- choosing ---- */
+
+static void report(struct explore *x)
+{
+	struct explore_progress progress = {
+		.target = x->s->name,
+		.profile = x->profile->name,
+		.states = x->looked,
+		.possible = x->possible,
+		.recoveries = x->row->recovered,
+		.findings = (uint32_t)causes_count(x->causes),
+	};
+	if (x->options->progress)
+		x->options->progress(x->options->progress_arg, &progress);
+}
+
+static bool must_stop(struct explore *x)
+{
+	bool late = x->options->deadline_ns && x->looked % PROGRESS_EVERY == 0 &&
+		    clock_ns() >= x->options->deadline_ns;
+	if (late || (x->options->stop && *x->options->stop))
+		x->cut = true;
+	return x->cut || x->rc;
+}
+
+static bool passes_already(struct explore *x, uint32_t number, const struct bounds *bounds)
+{
+	struct verdict verdict;
+	if (number == RESULT_PENDING || inconclusive(&x->results[number]))
+		return false;
+	judge_result(x, number, bounds, &verdict);
+	if (verdict.broken)
+		return false;
+	if (verdict.loss > x->row->loss)
+		x->row->loss = verdict.loss;
+	return true;
+}
+
+static void enqueue(struct explore *x, const struct state *state, struct digest digest, uint32_t at,
+		    bool first, bool is_new)
+{
+	while (x->tail - x->head == WAITING_MAX && !x->rc) {
+		if (collect(x) == ERR_OK)
+			judge_ready(x);
+	}
+	if (x->rc)
+		return;
+	struct waiting *w = &x->queue[x->tail % WAITING_MAX];
+	*w = (struct waiting){*state, digest, at, first,
+			      state->n_held == 0 && state->tear.object == NONE};
+	w->state.held = state->n_held ? (const struct held *)(const void *)mem_dup(
+						state->held, state->n_held * sizeof *state->held)
+				      : NULL;
+	while (is_new && !pool_submit(x->s->pool, &w->state, x->tail) && !x->rc)
+		collect(x);
+	x->tail++;
+	judge_ready(x);
+}
+
+static void consider(struct explore *x, const struct state *state, uint32_t at)
+{
+	struct point *p = &x->points[at];
+	bool is_new;
+	image_goto(x->image, state);
+	struct digest digest = image_digest(x->image);
+	struct met *met = images_meet(&x->images, digest, &is_new);
+	uint16_t bit = (uint16_t)(1u << x->n_profiles);
+	bool first = !(met->profiles & bit);
+	met->profiles |= bit;
+	if (first) {
+		x->row->tested++;
+		p->tested++;
+	} else {
+		x->row->merged++;
+		p->merged++;
+	}
+	x->looked++;
+	/* Most states are old friends that pass: nothing more to do. */
+	if (!first && x->head == x->tail && passes_already(x, met->result, &p->bounds))
+		return;
+	enqueue(x, state, digest, at, first, is_new);
+}
+
+/* Looks at one point; limit is the most states to take. */
+static void explore_point(struct explore *x, uint32_t at, uint64_t limit)
+{
+	struct point *p = &x->points[at];
+	struct state state;
+	bool all = p->chosen.exact && p->chosen.states <= limit;
+	uint64_t seed = x->s->seed ^ ((uint64_t)p->point << 20);
+	struct chooser *c = chooser_create(x->model, all ? CHOOSE_EXHAUSTIVE : CHOOSE_LADDER,
+					   p->newest, limit, seed);
+	uint64_t given = 0;
+	while (!must_stop(x) && chooser_next(c, &state)) {
+		consider(x, &state, at);
+		given++;
+		if (x->looked % PROGRESS_EVERY == 0)
+			report(x);
+		/* A ladder climbs on by chance for ever: its states may repeat. */
+		if (!all && given >= limit)
+			break;
+	}
+	chooser_destroy(c);
+}
+
+/* ---- the plan: which points, and how many states at each ---- */
+
+static void add_point(struct explore *x, uint32_t newest, uint32_t event, struct bounds bounds)
+{
+	struct point p = {
+		.point = model_point(x->model), .newest = newest, .event = event, .bounds = bounds};
+	p.possible = p.chosen = model_count(x->model, COUNT_WORK);
+	if (newest != NONE && x->profile->order != ORDER_ISSUED) {
+		const struct micro *m = &x->s->ops->micros[newest];
+		size_t mark = model_mark(x->model);
+		model_at_least(x->model, m->object, m->version);
+		p.chosen = model_count(x->model, COUNT_WORK);
+		model_undo(x->model, mark);
+	}
+	*MEM_PUSH(x->points, x->n_points, x->points_cap) = p;
+}
+
+static struct bounds bounds_after(const struct explore *x, uint32_t n_events)
+{
+	return history_bounds(x->s->history, x->s->contract, n_events,
+			      x->profile->order != ORDER_ISSUED);
+}
+
+static bool same_bounds(const struct bounds *a, const struct bounds *b)
+{
+	return a->acked == b->acked && a->durable == b->durable;
+}
+
+/* Whether the step just taken makes a point worth exploring, and which. */
+static void plan_step(struct explore *x, const struct step *s, uint32_t n_steps_taken)
+{
+	const struct bounds *last = &x->points[x->n_points - 1].bounds;
+	(void)n_steps_taken;
+	if (s->kind == STEP_MICRO) {
+		/* A rename's halves are one step; either stands for both. */
+		add_point(x, s->micro, s->event, bounds_after(x, s->event));
+	} else if (s->kind == STEP_END) {
+		struct bounds b = bounds_after(x, s->event + 1);
+		if (!same_bounds(&b, last))
+			add_point(x, NONE, s->event, b);
+	}
+}
+
+static void plan(struct explore *x)
+{
+	add_point(x, NONE, 0, bounds_after(x, 0));
+	for (;;) {
+		uint32_t before = model_point(x->model);
+		if (!model_advance(x->model))
+			break;
+		plan_step(x, &x->s->ops->steps[before], model_point(x->model) - before);
+	}
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* The most states that a point may have so that all together stay within the
+ * budget: points with fewer leave theirs to the others. */
+static uint64_t water_level(const struct explore *x, uint64_t budget)
+{
+	uint64_t *n = mem_alloc(x->n_points, sizeof *n), level = UINT64_MAX;
+	for (size_t i = 0; i < x->n_points; i++)
+		n[i] = x->points[i].chosen.exact ? x->points[i].chosen.states : UINT64_MAX;
+	qsort(n, x->n_points, sizeof *n, compare_u64);
+	for (size_t i = 0; i < x->n_points; i++) {
+		uint64_t share = budget / (x->n_points - i);
+		if (n[i] > share) {
+			level = share;
+			break;
+		}
+		budget -= n[i];
+	}
+	free(n);
+	return level;
+}
+
+/* With fewer states than points, some points are left out, evenly. */
+static uint64_t set_level(struct explore *x)
+{
+	uint64_t budget = x->options->states_max;
+	if (budget == 0)
+		budget = UINT64_MAX;
+	uint64_t level = water_level(x, budget);
+	for (size_t i = 0; level == 0 && i < x->n_points; i++) {
+		uint64_t before = i * budget / x->n_points;
+		uint64_t after = (i + 1) * budget / x->n_points;
+		x->points[i].skipped = before == after;
+	}
+	return level ? level : 1;
+}
+
+/* ---- rows ---- */
+
+static const char *fault_before(const struct subject *s, uint32_t step)
+{
+	while (step-- > 0)
+		if (s->ops->steps[step].kind == STEP_FAULT)
+			return s->trace->events[s->ops->steps[step].event].name;
+	return "";
+}
+
+static const char *fault_after(const struct subject *s, uint32_t step)
+{
+	for (; step < s->ops->n_steps; step++)
+		if (s->ops->steps[step].kind == STEP_FAULT)
+			return s->trace->events[s->ops->steps[step].event].name;
+	return "";
+}
+
+static void count_window(struct explore *x, const char *name, uint64_t states)
+{
+	struct window *w;
+	HASH_FIND_STR(x->windows, name, w);
+	if (!w) {
+		w = mem_alloc(1, sizeof *w);
+		w->name = name;
+		HASH_ADD_KEYPTR(hh, x->windows, w->name, strlen(w->name), w);
+	}
+	w->states += states;
+}
+
+uint64_t explore_crashes_after(const struct explore *x, const char *fault_point)
+{
+	struct window *w;
+	HASH_FIND_STR(x->windows, fault_point, w);
+	return w ? w->states : 0;
+}
+
+static uint64_t add_saturating(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static void add_point_rows(struct explore *x)
+{
+	struct coverage_row *row = x->row;
+	row->exact = true;
+	for (size_t i = 0; i < x->n_points && !x->rc; i++) {
+		struct point *p = &x->points[i];
+		/* States without the newest micro-op were looked at before it. */
+		uint64_t old = p->possible.states - p->chosen.states;
+		if (p->possible.exact && p->chosen.exact) {
+			p->merged += old;
+			row->merged += old;
+		}
+		uint64_t seen = add_saturating(p->tested, p->merged);
+		uint64_t possible = p->possible.states > seen ? p->possible.states : seen;
+		struct point_row r = {
+			.target = x->s->id,
+			.profile = x->profile->name,
+			.point = p->point,
+			.event = p->event,
+			.before = fault_before(x->s, p->point),
+			.after = fault_after(x->s, p->point),
+			.possible = possible,
+			.exact = p->possible.exact && p->chosen.exact,
+			.tested = p->tested,
+			.merged = p->merged,
+			.left_out = possible - seen,
+			.violations = p->violations,
+		};
+		if (p->tested + p->merged)
+			row->points++;
+		row->possible = add_saturating(row->possible, possible);
+		row->exact = row->exact && r.exact && row->possible != UINT64_MAX;
+		count_window(x, r.before, p->tested);
+		x->rc = store_add_point(x->s->store, &r, x->err);
+	}
+	row->left_out = row->possible - add_saturating(row->tested, row->merged);
+	if (row->possible == UINT64_MAX)
+		row->exact = false;
+}
+
+/* ---- the whole ---- */
+
+struct explore *explore_create(const struct subject *subject, const struct explore_options *options)
+{
+	struct explore *x = mem_alloc(1, sizeof *x);
+	x->s = subject;
+	x->options = options;
+	x->causes = causes_create(subject);
+	x->image = image_create(subject->ops);
+	x->queue = mem_alloc(WAITING_MAX, sizeof *x->queue);
+	return x;
+}
+
+#define FREE_HASH(type, head)                                                                      \
+	do {                                                                                       \
+		struct type *e_, *next_;                                                           \
+		HASH_ITER (hh, head, e_, next_) {                                                  \
+			HASH_DEL(head, e_);                                                        \
+			free(e_);                                                                  \
+		}                                                                                  \
+	} while (0)
+
+void explore_destroy(struct explore *x)
+{
+	if (!x)
+		return;
+	FREE_HASH(result_key, x->known_results);
+	FREE_HASH(judged, x->judged);
+	FREE_HASH(failed, x->failed);
+	FREE_HASH(window, x->windows);
+	for (size_t i = 0; i < x->n_results; i++) {
+		free(x->results[i].text);
+		free(x->results[i].contents);
+	}
+	free(x->results);
+	images_finish(&x->images);
+	image_destroy(x->image);
+	causes_destroy(x->causes);
+	free(x->points);
+	free(x->queue);
+	free(x);
+}
+
+struct causes *explore_causes(struct explore *x)
+{
+	return x->causes;
+}
+
+static void begin_profile(struct explore *x, const struct profile *profile,
+			  struct coverage_row *row, struct err *err)
+{
+	*row = (struct coverage_row){.target = x->s->id, .profile = profile->name};
+	x->profile = profile;
+	x->row = row;
+	x->err = err;
+	x->rc = ERR_OK;
+	x->cut = false;
+	x->n_points = 0;
+	x->head = x->tail = 0;
+	x->looked = x->possible = x->failures = 0;
+	x->whole_cause = NULL;
+	x->model = model_create(x->s->ops, profile);
+	x->behind = model_create(x->s->ops, profile);
+}
+
+static int end_profile(struct explore *x, bool *cut)
+{
+	while (x->head != x->tail && !x->rc) {
+		if (pool_busy(x->s->pool) && collect(x))
+			break;
+		judge_ready(x);
+	}
+	while (x->head != x->tail) {
+		free((void *)(uintptr_t)x->queue[x->head % WAITING_MAX].state.held);
+		x->head++;
+	}
+	if (!x->rc)
+		add_point_rows(x);
+	if (!x->rc)
+		x->rc = store_add_coverage(x->s->store, x->row, x->err);
+	model_destroy(x->model);
+	model_destroy(x->behind);
+	x->model = x->behind = NULL;
+	x->n_profiles++;
+	*cut = x->cut;
+	return x->rc;
+}
+
+static void start_choosing(struct explore *x)
+{
+	for (size_t i = 0; i < x->n_points; i++)
+		x->possible = add_saturating(x->possible, x->points[i].chosen.states);
+	model_destroy(x->model);
+	x->model = model_create(x->s->ops, x->profile);
+}
+
+int explore_profile(struct explore *x, const struct profile *profile, struct coverage_row *row,
+		    bool *cut, struct err *err)
+{
+	begin_profile(x, profile, row, err);
+	plan(x);
+	uint64_t level = set_level(x);
+	start_choosing(x);
+	for (size_t i = 0; i < x->n_points && !must_stop(x); i++) {
+		while (model_point(x->model) < x->points[i].point)
+			model_advance(x->model);
+		if (!x->points[i].skipped)
+			explore_point(x, (uint32_t)i, level);
+	}
+	report(x);
+	return end_profile(x, cut);
+}
+
+int explore_end(struct explore *x, const struct profile *profile, struct coverage_row *row,
+		bool *cut, struct err *err)
+{
+	begin_profile(x, profile, row, err);
+	while (model_advance(x->model))
+		continue;
+	add_point(x, NONE, (uint32_t)x->s->trace->n_events,
+		  bounds_after(x, (uint32_t)x->s->trace->n_events));
+	uint64_t level = set_level(x);
+	explore_point(x, 0, level);
+	return end_profile(x, cut);
+}

@@ -1,0 +1,64 @@
+/* Exploring: the crash states of one target, profile after profile.
+ *
+ * For each crash point the model counts the states, a chooser gives them, their
+ * images are looked up, and only what was never met is recovered.  Verdicts are
+ * reached in the order in which states were chosen, whatever order the workers
+ * finish in: so findings do not depend on the number of workers.
+ *
+ * A crash point is explored after each micro-op (there, only states that contain
+ * it are new) and after each acknowledgement that changes what must be there
+ * (there, all states are judged anew; their images are known). */
+#ifndef POWERCUT_EXPLORE_H
+#define POWERCUT_EXPLORE_H
+
+#include "cause.h"
+#include "profile.h"
+#include "subject.h"
+
+struct explore_progress {
+	const char *target, *profile;
+	uint64_t states;   /* looked at so far under this profile */
+	uint64_t possible; /* that there are */
+	uint64_t recoveries;
+	uint32_t findings;
+};
+
+struct explore_options {
+	uint64_t states_max;	   /* at most so many states a profile; 0: no limit */
+	uint64_t deadline_ns;	   /* clock_ns() at which to stop; 0: never */
+	volatile const bool *stop; /* set by a signal; NULL: none */
+	/* Called now and then. */
+	void (*progress)(void *arg, const struct explore_progress *progress);
+	void *progress_arg;
+	bool no_outcomes; /* keep passing outcomes out of the store */
+};
+
+struct explore;
+
+/* subject and options must outlive it. */
+struct explore *explore_create(const struct subject *subject,
+			       const struct explore_options *options);
+void explore_destroy(struct explore *explore);
+
+/* Explores all crash points under a profile and adds the rows (coverage,
+ * points, outcomes) to the store.  coverage->target is set; *cut is whether the
+ * budget or a signal ended it early. */
+int explore_profile(struct explore *explore, const struct profile *profile,
+		    struct coverage_row *coverage, bool *cut, struct err *err);
+
+/* Only the states of one crash point, the last of the trace: for live crashes. */
+int explore_end(struct explore *explore, const struct profile *profile,
+		struct coverage_row *coverage, bool *cut, struct err *err);
+
+/* The causes found so far, all profiles together. */
+struct causes *explore_causes(struct explore *explore);
+
+/* States tested in the window that begins with each fault point's passage, by
+ * name; for the fault points' rows. */
+uint64_t explore_crashes_after(const struct explore *explore, const char *fault_point);
+
+/* Recovers one state (again) outside the order of exploration. */
+int explore_probe(struct explore *explore, const struct state *state, struct verdict *verdict,
+		  struct recovery *recovery, struct err *err);
+
+#endif

@@ -1,0 +1,253 @@
+/* Markers, and the calls that cannot be modelled: each spoils the run where it
+ * touches the data directory. */
+#include "handlers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+
+#include "marker.h"
+#include "mem.h"
+#include "peer.h"
+#include "registers.h"
+
+enum {
+	MARKER_BYTES_MAX = 1 << 24,
+	CLONE_ODD = CLONE_UNTRACED | CLONE_NEWNS,
+	IO_BLOCKS_MAX = 1 << 16,
+};
+
+/* Markers */
+
+static void append_marker(struct task *task, const uint8_t *data, size_t n)
+{
+	struct recorder *r = task->recorder;
+	const uint64_t *args = task->call.args;
+	static const uint8_t kinds[] = {
+		[MARKER_FAULT] = EVENT_FAULT,
+		[MARKER_OP_BEGIN] = EVENT_OP_BEGIN,
+		[MARKER_OP_END] = EVENT_OP_END,
+	};
+	struct event *event = trace_append(r->trace, kinds[args[1]]);
+	event->thread = task->number;
+	event->offset = args[2];
+	task->call.recorded = true;
+	if (args[1] == MARKER_FAULT) {
+		event->name = trace_intern(r->trace, (const char *)data);
+		return;
+	}
+	event->data = trace_bytes(r->trace, data, n);
+	event->data_length = n;
+}
+
+void call_marker(struct task *task)
+{
+	const uint64_t *args = task->call.args;
+	size_t n = (size_t)args[4];
+	if (args[1] < MARKER_FAULT || args[1] > MARKER_OP_END || args[4] > MARKER_BYTES_MAX) {
+		call_inconclusive(task, "a marker of unknown kind %llu",
+				  (unsigned long long)args[1]);
+		return;
+	}
+	uint8_t *data = mem_alloc(n + 1, 1);
+	if (n == 0 || peer_read(task, args[3], data, n))
+		append_marker(task, data, n);
+	else
+		call_inconclusive(task, "cannot read a marker");
+	free(data);
+}
+
+/* Mappings */
+
+static char *path_of(struct task *task, uint32_t ino)
+{
+	return trace_path(task->recorder->trace, ino, task->recorder->trace->n_events);
+}
+
+static void mapped_writable(struct task *task)
+{
+	char *path = path_of(task, task->call.ino);
+	call_inconclusive(task, "stores through a shared mapping of %s are not seen", path);
+	free(path);
+}
+
+static void mapped_for_reading(struct task *task)
+{
+	task->recorder->mapped = true;
+}
+
+void call_mmap(struct task *task)
+{
+	if (!call_takes_fd(task, (int)task->call.args[4]))
+		return;
+	if (task->call.args[2] & PROT_WRITE)
+		task->call.at_exit = mapped_writable;
+	else if ((task->call.fd_flags & O_ACCMODE) == O_RDWR)
+		task->call.at_exit = mapped_for_reading;
+}
+
+/* Private mappings of a file under the root are taken for shared ones here:
+ * /proc tells them apart by one letter, and a program that writes to its
+ * private copy of a data file and also maps one shared is rare. */
+static bool is_mapping_of_ours(struct task *task)
+{
+	struct stat st;
+	if (!peer_mapping(task, task->call.args[0], &st))
+		return false;
+	task->call.ino = tree_identify(&task->recorder->tree, &st);
+	return task->call.ino != 0;
+}
+
+void call_mprotect(struct task *task)
+{
+	if (task->recorder->mapped && is_mapping_of_ours(task))
+		task->call.at_exit = mapped_writable;
+}
+
+static void synced_mapping(struct task *task)
+{
+	char *path = path_of(task, task->call.ino);
+	call_inconclusive(task, "of a mapping of %s is not modelled", path);
+	free(path);
+}
+
+void call_msync(struct task *task)
+{
+	if (is_mapping_of_ours(task))
+		task->call.at_exit = synced_mapping;
+}
+
+/* Ways around */
+
+static void succeeded(struct task *task)
+{
+	call_inconclusive(task, "is not modelled");
+}
+
+void call_unmodelled(struct task *task)
+{
+	task->call.at_exit = succeeded;
+}
+
+static void refused(struct task *task)
+{
+	(void)task; /* unreachable: a refused call has failed */
+}
+
+void call_refused(struct task *task)
+{
+	if (registers_refuse(task->tid, ENOSYS) != 0) {
+		call_inconclusive(task, "could not be refused");
+		return;
+	}
+	note_add(task->recorder, task, 0, "%s: answered with ENOSYS", task->row->name);
+	task->call.at_exit = refused;
+}
+
+static void submitted(struct task *task)
+{
+	char *path = path_of(task, task->call.ino);
+	call_inconclusive(task, "on %s is not modelled", path);
+	free(path);
+}
+
+void call_io_submit(struct task *task)
+{
+	uint64_t n = task->call.args[1] < IO_BLOCKS_MAX ? task->call.args[1] : IO_BLOCKS_MAX;
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t at;
+		struct iocb block;
+		if (!peer_read(task, task->call.args[2] + i * sizeof at, &at, sizeof at) ||
+		    !peer_read(task, at, &block, sizeof block))
+			return; /* the call will fail here too */
+		bool reads = block.aio_lio_opcode == IOCB_CMD_PREAD ||
+			     block.aio_lio_opcode == IOCB_CMD_PREADV;
+		if (task->call.fd >= 0)
+			close(task->call.fd);
+		task->call.fd = -1;
+		if (!reads && call_takes_fd(task, (int)block.aio_fildes)) {
+			task->call.at_exit = submitted;
+			return;
+		}
+	}
+}
+
+/* Commands of the families in the filter that leave contents alone. */
+static bool is_harmless_ioctl(uint32_t command)
+{
+	enum { DIRECTION_AND_SIZE = 0xffff0000 };
+	switch (command & ~(uint32_t)DIRECTION_AND_SIZE) {
+	case 'f' << 8 | 1:   /* FS_IOC_GETFLAGS */
+	case 'f' << 8 | 2:   /* FS_IOC_SETFLAGS */
+	case 'f' << 8 | 11:  /* FS_IOC_FIEMAP */
+	case 'X' << 8 | 31:  /* FS_IOC_FSGETXATTR */
+	case 'X' << 8 | 32:  /* FS_IOC_FSSETXATTR */
+	case 'X' << 8 | 119: /* FIFREEZE */
+	case 'X' << 8 | 120: /* FITHAW */
+	case 'X' << 8 | 121: /* FITRIM */
+	case 0x94 << 8 | 54: /* FIDEDUPERANGE */
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void controlled(struct task *task)
+{
+	char *path = path_of(task, task->call.ino);
+	call_inconclusive(task, "command 0x%llx on %s is not modelled",
+			  (unsigned long long)(uint32_t)task->call.args[1], path);
+	free(path);
+}
+
+void call_ioctl(struct task *task)
+{
+	if (!is_harmless_ioctl((uint32_t)task->call.args[1]) &&
+	    call_takes_fd(task, (int)task->call.args[0]))
+		task->call.at_exit = controlled;
+}
+
+static void stop_sharing(struct process *process)
+{
+	if (process->pidfd >= 0)
+		close(process->pidfd);
+	process->pidfd = -1;
+}
+
+static void enter_clone(struct task *task, uint64_t flags)
+{
+	if (flags & CLONE_ODD) {
+		call_inconclusive(task, "flags 0x%llx are not modelled",
+				  (unsigned long long)(flags & CLONE_ODD));
+		return;
+	}
+	/* A descriptor table for each thread: /proc can look those up. */
+	if (flags & CLONE_THREAD && !(flags & CLONE_FILES))
+		stop_sharing(task->process);
+}
+
+void call_clone(struct task *task)
+{
+	enter_clone(task, task->call.args[0]);
+}
+
+void call_clone3(struct task *task)
+{
+	uint64_t flags; /* the first member of struct clone_args */
+	if (peer_read(task, task->call.args[0], &flags, sizeof flags))
+		enter_clone(task, flags);
+}
+
+void call_unshare(struct task *task)
+{
+	if (task->call.args[0] & CLONE_FILES)
+		stop_sharing(task->process);
+	if (task->call.args[0] & CLONE_NEWNS)
+		call_unmodelled(task);
+}

@@ -1,0 +1,30 @@
+/* A subject: everything that is fixed about a target while its crash states are
+ * explored.  Plain data, put together by campaign.c. */
+#ifndef POWERCUT_SUBJECT_H
+#define POWERCUT_SUBJECT_H
+
+#include "engine.h"
+#include "history.h"
+#include "judge.h"
+#include "ops.h"
+#include "recover.h"
+#include "store.h"
+#include "symbols.h"
+#include "trace.h"
+
+struct subject {
+	const char *name; /* the target as given */
+	int64_t id;	  /* of its row in the store */
+	struct trace *trace;
+	struct ops *ops;
+	struct history *history;
+	const struct engine_contract *contract;
+	struct judge *judge;
+	struct symbols *symbols;
+	struct pool *pool;
+	struct store *store;
+	uint64_t identity; /* of the trace */
+	uint64_t seed;
+};
+
+#endif

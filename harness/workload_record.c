@@ -1,0 +1,48 @@
+#include "workload_record.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "faults.h"
+
+int workload_record_child(void *arg)
+{
+	const struct workload_record *r = arg;
+	struct err err;
+	struct engine_error error = {{0}};
+	int rc = faults_init(r->seed, &err);
+	if (!rc)
+		rc = faults_mark(&err);
+	if (!rc && r->kill_at)
+		rc = faults_kill_at(r->kill_at, r->kill_passage, &err);
+	if (rc) {
+		fprintf(stderr, "powercut: %s\n", err.text);
+		return 1;
+	}
+	if (workload_run(r->workload, r->target->engine, &r->target->config, r->dir, r->progress,
+			 &error)) {
+		fprintf(stderr, "powercut: %s: %s\n", r->target->engine->name, error.text);
+		return 1;
+	}
+	return 0;
+}
+
+int workload_record(const struct workload_record *r, struct trace **trace,
+		    struct record_result *result, struct err *err)
+{
+	struct workload_record copy = *r;
+	struct record_options options = {
+		.root = r->dir,
+		.function = workload_record_child,
+		.arg = &copy,
+		.no_stacks = r->no_stacks,
+	};
+	*trace = trace_create();
+	int rc = record_run(&options, *trace, result, err);
+	if (rc) {
+		trace_destroy(*trace);
+		*trace = NULL;
+		return err_wrap(err, "recording %s", r->target->engine->name);
+	}
+	return ERR_OK;
+}

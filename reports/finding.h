@@ -1,0 +1,19 @@
+/* What the text, show and list reports say about a finding in the same words. */
+#ifndef POWERCUT_FINDING_H
+#define POWERCUT_FINDING_H
+
+#include "sheet.h"
+
+/* "O2", "O2 O4". */
+void finding_rules(const struct finding_row *row, struct buf *out);
+
+/* "between a/b/c and d/e/f"; "" where no fault point is near. */
+void finding_window(const char *before, const char *after, struct buf *out);
+
+/* "ext4, btrfs" of "ext4 btrfs", leaving out the words of another list. */
+void finding_profiles(const char *list, const char *except, struct buf *out);
+
+/* The lines on cause, source, window, profiles and states. */
+void finding_fields(struct sheet *sheet, const struct finding_row *row);
+
+#endif

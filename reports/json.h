@@ -1,0 +1,34 @@
+/* Writing JSON: members one a line, indented, in a fixed order. */
+#ifndef POWERCUT_JSON_H
+#define POWERCUT_JSON_H
+
+#include "reports.h"
+
+struct json {
+	struct buf *out;
+	uint32_t depth;
+	bool some; /* the present object or list has members */
+};
+
+/* name is NULL inside a list.  bracket is '{' or '['. */
+void json_open(struct json *json, const char *name, char bracket);
+void json_close(struct json *json, char bracket); /* '}' or ']' */
+void json_text(struct json *json, const char *name, const char *text);
+void json_number(struct json *json, const char *name, int64_t n);
+void json_count(struct json *json, const char *name, uint64_t n);
+/* All 64 bits, as a string of decimal digits. */
+void json_bits(struct json *json, const char *name, uint64_t n);
+void json_bool(struct json *json, const char *name, bool value);
+/* The words of a list separated by spaces. */
+void json_words(struct json *json, const char *name, const char *list);
+
+/* "format": "powercut-…" and "version", the first members of every document. */
+void json_format(struct json *json, const char *format);
+
+/* A finding as an object, shared by the report, show and the list. */
+void json_finding(struct json *json, const char *name, const struct finding_row *row);
+/* A campaign with its verdict. */
+void json_campaign(struct json *json, const char *name, const struct campaign_row *row,
+		   const struct report_summary *summary);
+
+#endif

@@ -1,0 +1,235 @@
+/* One finding, explained to somebody who has not seen the report. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "finding.h"
+#include "json.h"
+#include "sheet.h"
+#include "summary.h"
+
+enum { PREFIX_MIN = 4, NAMED_MAX = 5 };
+
+/* Whether what is asked for is "#" and a number: *id. */
+static bool parse_number(const char *what, int64_t *id)
+{
+	char *end = NULL;
+	if (what[0] != '#' || what[1] < '0' || what[1] > '9')
+		return false;
+	*id = strtoll(what + 1, &end, 10);
+	return *end == '\0';
+}
+
+static int check_prefix(const char *what, struct err *err)
+{
+	size_t digits = strspn(what, "0123456789abcdefABCDEF");
+	if (what[digits] == '\0' && digits >= PREFIX_MIN)
+		return 0;
+	return err_set(
+		err, ERR_USAGE,
+		"'%s' names no finding, expected a fingerprint or at least %d digits of one, "
+		"or # and a number",
+		what, PREFIX_MIN);
+}
+
+/* The newest finding whose fingerprint begins so, 0 for none, in *id; the
+ * different fingerprints that do in names, their number in *n. */
+static int search(struct store *store, const char *prefix, int64_t *id, struct buf *names,
+		  uint32_t *n, struct err *err)
+{
+	struct store_query *q = NULL;
+	struct finding_row row;
+	int rc;
+	*id = 0;
+	*n = 0;
+	while ((rc = store_next_finding(store, &q, 0, &row, err)) == 1) {
+		if (strncasecmp(row.fingerprint, prefix, strlen(prefix)) != 0)
+			continue;
+		*id = row.id;
+		if (strstr(buf_text(names), row.fingerprint))
+			continue;
+		if (++*n <= NAMED_MAX)
+			buf_printf(names, "%s%s", *n > 1 ? ", " : "", row.fingerprint);
+	}
+	return rc;
+}
+
+static int find(struct store *store, const char *what, int64_t *id, struct err *err)
+{
+	struct buf names = {0}, safe = {0};
+	uint32_t n = 0;
+	int rc = 0;
+	if (parse_number(what, id))
+		return 0;
+	rc = check_prefix(what, err);
+	if (rc == 0)
+		rc = search(store, what, id, &names, &n, err);
+	if (rc == 0 && n == 0)
+		rc = err_set(err, ERR_MISSING, "%s: no finding's fingerprint begins with %s",
+			     store_path(store), what);
+	if (rc == 0 && n > 1) {
+		sheet_escape(&safe, buf_text(&names));
+		rc = err_set(err, ERR_USAGE, "%s begins several fingerprints: %s%s", what,
+			     buf_text(&safe), n > NAMED_MAX ? ", …" : "");
+	}
+	buf_finish(&names);
+	buf_finish(&safe);
+	return rc;
+}
+
+static void print_numbers(struct sheet *sheet, const struct outcome_row *row)
+{
+	struct buf text = {0};
+	sheet_number(&text, row->begun, false);
+	buf_string(&text, " changes had begun, ");
+	sheet_number(&text, row->acked, false);
+	buf_string(&text, " were acknowledged, ");
+	sheet_number(&text, row->durable, false);
+	buf_string(&text, " of these had to be durable");
+	sheet_field(sheet, "at the crash", buf_text(&text));
+	buf_clear(&text);
+	if (row->prefix >= 0) {
+		buf_string(&text, "the contents after the first ");
+		sheet_count(&text, (uint64_t)row->prefix, "change");
+	} else {
+		buf_string(&text, "not the contents after any number of changes");
+	}
+	if (row->loss) {
+		buf_string(&text, "; ");
+		sheet_count(&text, row->loss, "acknowledged change");
+		buf_string(&text, " lost");
+	}
+	sheet_field(sheet, "recovered", buf_text(&text));
+	buf_finish(&text);
+}
+
+static int print_state(struct sheet *sheet, struct store *store, const struct finding_row *finding,
+		       struct err *err)
+{
+	struct store_query *q = NULL;
+	struct outcome_row row;
+	if (!*finding->state)
+		return 0;
+	int rc = store_next_outcome(store, &q, finding->target, finding->state, &row, err);
+	if (rc == 1) {
+		buf_byte(sheet->out, '\n');
+		sheet_paint(sheet, SHEET_BOLD, "One such state");
+		buf_byte(sheet->out, '\n');
+		sheet_field_whole(sheet, "state", finding->state);
+		if (row.acked || row.begun)
+			print_numbers(sheet, &row);
+		sheet_field(sheet, "verdict", row.text);
+	}
+	store_query_end(&q);
+	return rc < 0 ? rc : 0;
+}
+
+static void print_heading(struct sheet *sheet, const struct finding_row *row)
+{
+	struct buf text = {0};
+	sheet_paint(sheet, row->expected ? SHEET_WARN : SHEET_BAD,
+		    row->expected ? "Expected finding" : "Finding");
+	buf_printf(&text, " %s  ", row->fingerprint);
+	finding_rules(row, &text);
+	sheet_paint(sheet, SHEET_BOLD, buf_text(&text));
+	buf_byte(sheet->out, '\n');
+	sheet_wrap(sheet, 0, row->title);
+	if (row->expected)
+		sheet_wrap(sheet, 0, "The target declares it: it does not fail the campaign.");
+	buf_byte(sheet->out, '\n');
+	finding_fields(sheet, row);
+	buf_finish(&text);
+}
+
+static void print_target(struct sheet *sheet, const struct target_row *target)
+{
+	struct buf text = {0};
+	buf_byte(sheet->out, '\n');
+	sheet_paint(sheet, SHEET_BOLD, "What ran");
+	buf_byte(sheet->out, '\n');
+	sheet_field(sheet, "target", target->name);
+	sheet_field(sheet, "options", target->options);
+	buf_printf(&text, "%s, seed %llu", target->workload, (unsigned long long)target->seed);
+	sheet_field(sheet, "workload", buf_text(&text));
+	sheet_field(sheet, "contract", target->contract);
+	buf_clear(&text);
+	buf_printf(&text, "%lld", (long long)target->campaign);
+	sheet_field(sheet, "campaign", buf_text(&text));
+	buf_finish(&text);
+}
+
+static void print_explanation(struct sheet *sheet, const struct finding_row *row)
+{
+	if (!*row->explanation)
+		return;
+	buf_byte(sheet->out, '\n');
+	sheet_paint(sheet, SHEET_BOLD, "What happened");
+	buf_byte(sheet->out, '\n');
+	sheet_lines(sheet, 2, row->explanation);
+}
+
+static void print_commands(struct sheet *sheet, struct store *store, const struct finding_row *row)
+{
+	struct buf command = {0};
+	buf_byte(sheet->out, '\n');
+	sheet_paint(sheet, SHEET_BOLD, "What to do next");
+	buf_byte(sheet->out, '\n');
+	buf_printf(&command, "powercut repro %s --export DIR", row->state);
+	sheet_database(&command, store_path(store));
+	sheet_command(sheet, buf_text(&command), "writes the files to DIR as that crash left them");
+	buf_clear(&command);
+	buf_printf(&command, "powercut repro %s", row->state);
+	sheet_database(&command, store_path(store));
+	sheet_command(sheet, buf_text(&command), "recovers and judges that state again");
+	buf_finish(&command);
+}
+
+static int show_text(struct sheet *sheet, struct store *store, const struct finding_row *finding,
+		     const struct target_row *target, struct err *err)
+{
+	print_heading(sheet, finding);
+	print_explanation(sheet, finding);
+	int rc = print_state(sheet, store, finding, err);
+	print_target(sheet, target);
+	if (*finding->state)
+		print_commands(sheet, store, finding);
+	return rc;
+}
+
+static void show_json(struct buf *out, const struct finding_row *finding,
+		      const struct target_row *target)
+{
+	struct json json = {.out = out};
+	json_open(&json, NULL, '{');
+	json_format(&json, "powercut-finding");
+	json_number(&json, "campaign", target->campaign);
+	json_text(&json, "target", target->name);
+	json_text(&json, "options", target->options);
+	json_text(&json, "workload", target->workload);
+	json_text(&json, "contract", target->contract);
+	json_bits(&json, "seed", target->seed);
+	json_finding(&json, "finding", finding);
+	json_close(&json, '}');
+}
+
+int report_show(struct store *store, const char *what, const struct report_options *options,
+		struct buf *out, struct err *err)
+{
+	struct sheet sheet;
+	struct finding_row finding;
+	struct target_row target;
+	int64_t id = 0;
+	sheet_init(&sheet, options, out);
+	int rc = store_begin_reading(store, err);
+	if (rc == 0)
+		rc = find(store, what, &id, err);
+	if (rc == 0)
+		rc = store_get_finding(store, id, &finding, err);
+	if (rc == 0)
+		rc = store_get_target(store, finding.target, &target, err);
+	if (rc == 0 && options && options->json)
+		show_json(out, &finding, &target);
+	else if (rc == 0)
+		rc = show_text(&sheet, store, &finding, &target, err);
+	store_end_reading(store);
+	return rc;
+}

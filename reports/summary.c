@@ -1,0 +1,154 @@
+#include "summary.h"
+
+#include <string.h>
+
+const char *summary_verdict_text(enum report_verdict verdict)
+{
+	static const char *const texts[] = {
+#define X(constant, text, json) text,
+		REPORT_VERDICTS(X)
+#undef X
+	};
+	return texts[verdict];
+}
+
+const char *summary_verdict_json(enum report_verdict verdict)
+{
+	static const char *const texts[] = {
+#define X(constant, text, json) json,
+		REPORT_VERDICTS(X)
+#undef X
+	};
+	return texts[verdict];
+}
+
+bool summary_next_word(const char **list, const char **word, size_t *length)
+{
+	*word = *list + strspn(*list, " ");
+	*length = strcspn(*word, " ");
+	*list = *word + *length;
+	return *length > 0;
+}
+
+int summary_occurred(struct store *store, const struct target_row *target, const char *fingerprint,
+		     size_t length, bool *occurred, struct err *err)
+{
+	struct store_query *q = NULL;
+	struct finding_row row;
+	int rc;
+	*occurred = false;
+	while (!*occurred && (rc = store_next_finding(store, &q, target->campaign, &row, err)) == 1)
+		*occurred = row.target == target->id && strlen(row.fingerprint) == length &&
+			    memcmp(row.fingerprint, fingerprint, length) == 0;
+	store_query_end(&q);
+	return *occurred ? 0 : rc;
+}
+
+static int count_coverage(struct store *store, int64_t target, struct target_summary *summary,
+			  struct err *err)
+{
+	struct store_query *q = NULL;
+	struct coverage_row row;
+	int rc;
+	while ((rc = store_next_coverage(store, &q, target, &row, err)) == 1) {
+		summary->tested += row.tested;
+		summary->violations += row.violations;
+		summary->inconclusive += row.inconclusive;
+	}
+	return rc;
+}
+
+static int count_findings(struct store *store, const struct target_row *target,
+			  struct target_summary *summary, struct err *err)
+{
+	struct store_query *q = NULL;
+	struct finding_row row;
+	int rc;
+	while ((rc = store_next_finding(store, &q, target->campaign, &row, err)) == 1) {
+		if (row.target != target->id)
+			continue;
+		if (row.expected)
+			summary->expected++;
+		else
+			summary->findings++;
+	}
+	return rc;
+}
+
+static int count_missing(struct store *store, const struct target_row *target,
+			 struct target_summary *summary, struct err *err)
+{
+	const char *list = target->expected, *word;
+	size_t length;
+	int rc = 0;
+	while (rc == 0 && summary_next_word(&list, &word, &length)) {
+		bool occurred;
+		rc = summary_occurred(store, target, word, length, &occurred, err);
+		summary->missing += rc == 0 && !occurred;
+	}
+	return rc;
+}
+
+/* Violations that no finding explains are there when a campaign ended early:
+ * they are no less violations. */
+static enum report_verdict verdict(const struct target_row *target,
+				   const struct target_summary *summary)
+{
+	if (summary->findings || summary->missing || (summary->violations && !summary->expected))
+		return REPORT_FAILED;
+	if (*target->inconclusive || summary->inconclusive)
+		return REPORT_INCONCLUSIVE;
+	return summary->tested ? REPORT_PASSED : REPORT_NOTHING;
+}
+
+int summary_of_target(struct store *store, const struct target_row *target,
+		      struct target_summary *summary, struct err *err)
+{
+	*summary = (struct target_summary){0};
+	int rc = count_coverage(store, target->id, summary, err);
+	if (rc == 0)
+		rc = count_findings(store, target, summary, err);
+	if (rc == 0)
+		rc = count_missing(store, target, summary, err);
+	summary->verdict = verdict(target, summary);
+	return rc;
+}
+
+static void add_target(struct report_summary *all, const struct target_summary *target)
+{
+	all->targets++;
+	all->targets_failed += target->verdict == REPORT_FAILED;
+	all->targets_inconclusive += target->verdict == REPORT_INCONCLUSIVE;
+	all->findings += target->findings;
+	all->expected += target->expected;
+	all->missing += target->missing;
+	all->tested += target->tested;
+	all->violations += target->violations;
+}
+
+int report_summarise(struct store *store, int64_t campaign, struct report_summary *summary,
+		     struct err *err)
+{
+	struct campaign_row row;
+	struct target_row target;
+	struct target_summary one;
+	struct store_query *q = NULL;
+	*summary = (struct report_summary){0};
+	int rc = store_get_campaign(store, campaign, &row, err);
+	if (rc)
+		return rc;
+	summary->unfinished = !*row.finished;
+	while ((rc = store_next_target(store, &q, campaign, &target, err)) == 1) {
+		rc = summary_of_target(store, &target, &one, err);
+		if (rc)
+			break;
+		add_target(summary, &one);
+	}
+	store_query_end(&q);
+	summary->verdict = summary->targets_failed	   ? REPORT_FAILED
+			   : summary->unfinished	   ? REPORT_UNFINISHED
+			   : summary->targets_inconclusive ? REPORT_INCONCLUSIVE
+			   : summary->tested		   ? REPORT_PASSED
+							   : REPORT_NOTHING;
+	return rc;
+}

@@ -1,0 +1,26 @@
+/* What the rows of one target come to; shared by the renderers. */
+#ifndef POWERCUT_SUMMARY_H
+#define POWERCUT_SUMMARY_H
+
+#include "reports.h"
+
+struct target_summary {
+	enum report_verdict verdict; /* UNFINISHED never */
+	uint32_t findings, expected, missing;
+	uint64_t tested, violations, inconclusive;
+};
+
+int summary_of_target(struct store *store, const struct target_row *target,
+		      struct target_summary *summary, struct err *err);
+
+/* Takes the next word of a list separated by spaces: false at its end. */
+bool summary_next_word(const char **list, const char **word, size_t *length);
+
+/* Sets *occurred to whether the target has a finding of that fingerprint. */
+int summary_occurred(struct store *store, const struct target_row *target, const char *fingerprint,
+		     size_t length, bool *occurred, struct err *err);
+
+const char *summary_verdict_text(enum report_verdict verdict); /* "FAILED" */
+const char *summary_verdict_json(enum report_verdict verdict); /* "failed" */
+
+#endif

@@ -1,0 +1,852 @@
+/* The tracees of tests/tracees print what the recording of them should be; here
+ * they run as functions, as a dynamic and as a static program, and the two are
+ * compared. */
+#include <check.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "buf.h"
+#include "clock.h"
+#include "mem.h"
+#include "record.h"
+#include "symbols.h"
+#include "tracees/tracee.h"
+
+enum mode { FUNCTION, DYNAMIC, STATIC, MODES };
+enum { NOT_HERE = 77 };
+
+static const char *const programs[] = {[DYNAMIC] = TRACEES, [STATIC] = TRACEES_STATIC};
+
+/* A directory with the data directory in it, and a recording there. */
+struct run {
+	char base[64];
+	char data[80];
+	char output[80];
+	struct trace *trace;
+	struct record_options options;
+	struct record_result result;
+	struct err err;
+	int rc;
+};
+
+static void setup(struct run *run)
+{
+	const char *parent = getenv("TMPDIR");
+	*run = (struct run){.rc = -1};
+	snprintf(run->base, sizeof run->base, "%.40s/record-XXXXXX", parent ? parent : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(run->base));
+	snprintf(run->data, sizeof run->data, "%s/data", run->base);
+	snprintf(run->output, sizeof run->output, "%s/output", run->base);
+	ck_assert_int_eq(mkdir(run->data, 0777), 0);
+	run->options.root = run->data;
+	run->trace = trace_create();
+}
+
+static void teardown(struct run *run)
+{
+	char *command = mem_printf("rm -rf '%s'", run->base);
+	ck_assert_int_eq(system(command), 0);
+	free(command);
+	trace_destroy(run->trace);
+}
+
+struct call {
+	const struct tracee *tracee;
+	const char *dir;
+};
+
+static int run_tracee(void *arg)
+{
+	const struct call *call = arg;
+	return chdir(call->dir) == 0 ? call->tracee->run() : 98;
+}
+
+/* Records with the program's standard output in run->output. */
+static void record_captured(struct run *run)
+{
+	fflush(stdout);
+	int saved = dup(1), file = open(run->output, O_CREAT | O_WRONLY | O_TRUNC, 0666);
+	dup2(file, 1);
+	close(file);
+	run->rc = record_run(&run->options, run->trace, &run->result, &run->err);
+	dup2(saved, 1);
+	close(saved);
+}
+
+static void record_tracee(struct run *run, const char *name, enum mode mode)
+{
+	struct call call = {tracee_find(name), run->data};
+	char *const argv[] = {mem_dup(programs[mode] ? programs[mode] : "", 200),
+			      mem_dup(name, strlen(name)), mem_dup(run->data, strlen(run->data)),
+			      NULL};
+	ck_assert_ptr_nonnull(call.tracee);
+	run->options.arg = &call;
+	run->options.function = mode == FUNCTION ? run_tracee : NULL;
+	run->options.argv = mode == FUNCTION ? NULL : argv;
+	record_captured(run);
+	for (int i = 0; i < 3; i++)
+		free(argv[i]);
+	ck_assert_msg(run->rc == ERR_OK, "%s", run->err.text);
+}
+
+/* Rendering: a line for each event, as tracees expect it. */
+
+struct name {
+	uint32_t dir, ino;
+	const char *name;
+};
+
+/* The names that there are, oldest first; a file goes by its oldest one. */
+struct names {
+	struct name of[256];
+	size_t n;
+};
+
+static size_t find_name(const struct names *names, uint32_t dir, const char *name)
+{
+	size_t i = 0;
+	while (i < names->n && (names->of[i].dir != dir || strcmp(names->of[i].name, name) != 0))
+		i++;
+	return i;
+}
+
+static void drop_name(struct names *names, uint32_t dir, const char *name)
+{
+	size_t i = find_name(names, dir, name);
+	if (i == names->n)
+		return;
+	names->n--;
+	memmove(&names->of[i], &names->of[i + 1], (names->n - i) * sizeof *names->of);
+}
+
+static void add_name(struct names *names, uint32_t dir, const char *name, uint32_t ino)
+{
+	drop_name(names, dir, name);
+	ck_assert_uint_lt(names->n, sizeof names->of / sizeof *names->of);
+	names->of[names->n++] = (struct name){dir, ino, name};
+}
+
+static void follow_names(struct names *names, const struct event *e)
+{
+	if (e->kind == EVENT_CREATE || e->kind == EVENT_MKDIR || e->kind == EVENT_SYMLINK ||
+	    e->kind == EVENT_LINK)
+		add_name(names, e->dir, e->name, e->ino);
+	if (e->kind == EVENT_UNLINK || e->kind == EVENT_RMDIR || e->kind == EVENT_RENAME)
+		drop_name(names, e->dir, e->name);
+	if (e->kind == EVENT_RENAME)
+		add_name(names, e->dir2, e->name2, e->ino);
+	if (e->kind == EVENT_EXCHANGE) {
+		size_t a = find_name(names, e->dir, e->name),
+		       b = find_name(names, e->dir2, e->name2);
+		ck_assert(a < names->n && b < names->n);
+		names->of[a].ino = names->of[b].ino;
+		names->of[b].ino = e->ino;
+	}
+}
+
+static void start_names(struct names *names, const struct trace *t)
+{
+	names->n = 0;
+	for (size_t i = 0; i < t->n_start_entries; i++)
+		add_name(names, t->start_entries[i].dir, t->start_entries[i].name,
+			 t->start_entries[i].ino);
+}
+
+static void put_inode(const struct names *names, uint32_t ino, struct buf *out)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		if (names->of[i].ino != ino)
+			continue;
+		if (names->of[i].dir != TRACE_ROOT) {
+			put_inode(names, names->of[i].dir, out);
+			buf_byte(out, '/');
+		}
+		buf_string(out, names->of[i].name);
+		return;
+	}
+	if (ino == TRACE_ROOT)
+		buf_byte(out, '.');
+	else
+		buf_printf(out, "#%u", ino);
+}
+
+static void put_path(const struct names *names, uint32_t ino, struct buf *out)
+{
+	buf_byte(out, ' ');
+	put_inode(names, ino, out);
+}
+
+static void put_name(const struct names *names, uint32_t dir, const char *name, struct buf *out)
+{
+	buf_byte(out, ' ');
+	if (dir != TRACE_ROOT) {
+		put_inode(names, dir, out);
+		buf_byte(out, '/');
+	}
+	buf_string(out, name);
+}
+
+static bool is_one_byte(const struct event *e)
+{
+	return e->data_length > 64 && memcmp(e->data, e->data + 1, e->data_length - 1) == 0;
+}
+
+static void put_data(const struct event *e, struct buf *out)
+{
+	if (is_one_byte(e)) {
+		buf_printf(out, " %llu*%c", (unsigned long long)e->data_length, e->data[0]);
+		return;
+	}
+	buf_string(out, " \"");
+	for (uint64_t i = 0; i < e->data_length; i++) {
+		if (e->data[i] < ' ')
+			buf_printf(out, "\\x%02x", e->data[i]);
+		else
+			buf_byte(out, e->data[i]);
+	}
+	buf_string(out, "\"");
+}
+
+static void put_numbers(const struct event *e, struct buf *out)
+{
+	if (e->kind != EVENT_TRUNCATE)
+		buf_printf(out, " %llu", (unsigned long long)e->offset);
+	if (e->kind != EVENT_WRITE)
+		buf_printf(out, " %llu", (unsigned long long)e->length);
+	if (e->kind == EVENT_WRITE)
+		put_data(e, out);
+	if (e->flags & EVENT_KEEP_SIZE)
+		buf_string(out, " keep");
+	if (e->flags & EVENT_DSYNC)
+		buf_string(out, " dsync");
+	if (e->flags & EVENT_FSYNC_TOO)
+		buf_string(out, " fsync");
+}
+
+static void put_event(const struct names *names, const struct event *e, struct buf *out)
+{
+	buf_printf(out, "%s%s%s", e->call, e->call[0] ? " " : "",
+		   event_kind_name((enum event_kind)e->kind));
+	switch (e->kind) {
+	case EVENT_CREATE:
+	case EVENT_MKDIR:
+	case EVENT_UNLINK:
+	case EVENT_RMDIR:
+		put_name(names, e->dir, e->name, out);
+		break;
+	case EVENT_SYMLINK:
+		put_name(names, e->dir, e->name, out);
+		buf_printf(out, " -> %.*s", (int)e->data_length, (const char *)e->data);
+		break;
+	case EVENT_LINK:
+		put_name(names, e->dir, e->name, out);
+		buf_string(out, " to");
+		put_path(names, e->ino, out);
+		break;
+	case EVENT_RENAME:
+	case EVENT_EXCHANGE:
+		put_name(names, e->dir, e->name, out);
+		buf_string(out, e->kind == EVENT_RENAME ? " ->" : " <->");
+		put_name(names, e->dir2, e->name2, out);
+		break;
+	case EVENT_WRITE:
+	case EVENT_TRUNCATE:
+	case EVENT_FALLOCATE:
+	case EVENT_ZERO:
+		put_path(names, e->ino, out);
+		put_numbers(e, out);
+		break;
+	case EVENT_FSYNC:
+	case EVENT_FDATASYNC:
+	case EVENT_HINT:
+	case EVENT_OPEN:
+		put_path(names, e->ino, out);
+		break;
+	case EVENT_FAULT:
+		buf_printf(out, " %s %llu", e->name, (unsigned long long)e->offset);
+		break;
+	case EVENT_OP_BEGIN:
+	case EVENT_OP_END:
+		buf_printf(out, " %llu", (unsigned long long)e->offset);
+		put_data(e, out);
+		break;
+	case EVENT_NOTE:
+		buf_printf(out, "%s %.*s", e->flags & EVENT_INCONCLUSIVE ? "!" : "",
+			   (int)e->data_length, (const char *)e->data);
+		break;
+	default:
+		break;
+	}
+	buf_string(out, "\n");
+}
+
+static char *read_file(const char *path)
+{
+	struct buf text = {0};
+	char bytes[4096];
+	FILE *f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	for (size_t n; (n = fread(bytes, 1, sizeof bytes, f)) > 0;)
+		buf_append(&text, bytes, n);
+	fclose(f);
+	buf_text(&text);
+	return text.data;
+}
+
+static void assert_as_expected(const struct run *run)
+{
+	struct buf actual = {0};
+	char *expected = read_file(run->output);
+	struct names names;
+	start_names(&names, run->trace);
+	for (size_t i = 0; i < run->trace->n_events; i++) {
+		put_event(&names, &run->trace->events[i], &actual);
+		follow_names(&names, &run->trace->events[i]);
+	}
+	ck_assert_str_eq(buf_text(&actual), expected);
+	free(expected);
+	buf_finish(&actual);
+}
+
+static void assert_exited(const struct run *run, int code)
+{
+	ck_assert_msg(WIFEXITED(run->result.wait_status) &&
+			      WEXITSTATUS(run->result.wait_status) == code,
+		      "wait status 0x%x", run->result.wait_status);
+}
+
+static void assert_conclusive(const struct run *run)
+{
+	const char *why = trace_inconclusive(run->trace);
+	ck_assert_msg(!why, "%s", why);
+}
+
+/* What the tracees expect */
+
+static const char *const plain[] = {
+	"contents",
+	"copies",
+	"sizes",
+	"opens",
+	"names",
+	"paths",
+	"syncs",
+	"descriptors",
+	"reuse",
+	"unlinked",
+	"failures",
+	"outside",
+	"children",
+	"shell",
+	"markers",
+	"refused",
+	"mapped_for_reading",
+	"signals",
+	"exec_from_thread",
+};
+enum { N_PLAIN = sizeof plain / sizeof *plain };
+
+START_TEST(a_tracee_is_recorded_as_it_expects)
+{
+	struct run run;
+	setup(&run);
+	record_tracee(&run, plain[_i / MODES], _i % MODES);
+	assert_exited(&run, 0);
+	assert_as_expected(&run);
+	assert_conclusive(&run);
+	teardown(&run);
+}
+END_TEST
+
+/* A filter in the test itself, which the recorder inherits. */
+static void forbid(int number)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof code / sizeof *code, code};
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+START_TEST(where_descriptors_cannot_be_fetched_proc_tells_the_same)
+{
+	struct run run;
+	setup(&run);
+	forbid(SYS_pidfd_getfd);
+	record_tracee(&run, plain[_i], DYNAMIC);
+	assert_as_expected(&run);
+	assert_conclusive(&run);
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(without_ptrace_recording_is_refused)
+{
+	struct run run;
+	setup(&run);
+	forbid(SYS_ptrace);
+	struct call call = {tracee_find("contents"), run.data};
+	run.options.function = run_tracee;
+	run.options.arg = &call;
+	record_captured(&run);
+	ck_assert_int_eq(run.rc, ERR_UNSUPPORTED);
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(a_program_that_does_not_exist_is_missing)
+{
+	struct run run;
+	setup(&run);
+	char *const argv[] = {(char[]){"/no/such/program"}, NULL};
+	run.options.argv = argv;
+	record_captured(&run);
+	ck_assert_int_eq(run.rc, ERR_MISSING);
+	ck_assert_ptr_nonnull(strstr(run.err.text, "/no/such/program"));
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(a_root_that_does_not_exist_is_missing)
+{
+	struct run run;
+	setup(&run);
+	struct call call = {tracee_find("contents"), run.data};
+	run.options.function = run_tracee;
+	run.options.arg = &call;
+	run.options.root = "/no/such/directory";
+	record_captured(&run);
+	ck_assert_int_eq(run.rc, ERR_MISSING);
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(the_root_may_be_relative_and_a_symbolic_link)
+{
+	struct run run;
+	setup(&run);
+	ck_assert_int_eq(chdir(run.base), 0);
+	ck_assert_int_eq(symlink("data", "link"), 0);
+	run.options.root = "link/../link";
+	record_tracee(&run, "paths", DYNAMIC);
+	assert_as_expected(&run);
+	assert_conclusive(&run);
+	teardown(&run);
+}
+END_TEST
+
+/* The start */
+
+START_TEST(the_start_holds_files_directories_and_links)
+{
+	struct run run;
+	setup(&run);
+	char *command = mem_printf("cd %s && mkdir d && printf abc > d/f && ln d/f g && "
+				   "ln -s d/f s && : > empty && mkfifo pipe",
+				   run.data);
+	ck_assert_int_eq(system(command), 0);
+	free(command);
+	char *const argv[] = {(char[]){"true"}, NULL};
+	run.options.argv = argv;
+	record_captured(&run);
+	ck_assert_int_eq(run.rc, ERR_OK);
+	assert_conclusive(&run);
+	const struct trace *t = run.trace;
+	ck_assert_uint_eq(t->n_start_entries, 5);
+	ck_assert_uint_eq(t->n_start_inodes, 4);
+	struct buf text = {0};
+	struct names names;
+	start_names(&names, t);
+	for (size_t i = 0; i < names.n; i++) {
+		put_name(&names, names.of[i].dir, names.of[i].name, &text);
+		buf_printf(&text, "=%u", names.of[i].ino);
+	}
+	ck_assert_str_eq(buf_text(&text), " d=2 d/f=3 empty=4 g=3 s=5");
+	buf_finish(&text);
+	ck_assert_mem_eq(t->start_inodes[1].data, "abc", 3);
+	ck_assert_mem_eq(t->start_inodes[3].data, "d/f", 3);
+	teardown(&run);
+}
+END_TEST
+
+static int change_start(void *arg)
+{
+	if (chdir(arg) != 0)
+		return 98;
+	int fd = open_raw("g", O_WRONLY);
+	NEED(syscall(SYS_pwrite64, fd, "X", 1, 1));
+	NEED(syscall(SYS_unlinkat, AT_FDCWD, "d/f", 0));
+	open_raw("g", O_WRONLY | O_TRUNC);
+	NEED(syscall(SYS_renameat, AT_FDCWD, "d", AT_FDCWD, "e"));
+	expect("openat open d/f");
+	expect("pwrite64 write d/f 1 \"X\"");
+	expect("unlinkat unlink d/f");
+	expect("openat open g");
+	expect("openat truncate g 0");
+	expect("renameat rename d -> e");
+	return 0;
+}
+
+START_TEST(what_was_there_at_the_start_is_known)
+{
+	struct run run;
+	setup(&run);
+	char *command = mem_printf("cd %s && mkdir d && printf abc > d/f && ln d/f g", run.data);
+	ck_assert_int_eq(system(command), 0);
+	free(command);
+	run.options.function = change_start;
+	run.options.arg = run.data;
+	record_captured(&run);
+	ck_assert_int_eq(run.rc, ERR_OK);
+	assert_exited(&run, 0);
+	assert_as_expected(&run);
+	assert_conclusive(&run);
+	teardown(&run);
+}
+END_TEST
+
+/* What spoils a run */
+
+static const struct {
+	const char *tracee, *note;
+} spoilers[] = {
+	{"mmap", "mmap: stores through a shared mapping of f"},
+	{"mprotect", "mprotect: stores through a shared mapping of f"},
+	{"tmpfile", "openat: O_TMPFILE"},
+	{"rename_in", "renameat: inside came from outside"},
+	{"rename_out", "renameat: inside was moved out"},
+	{"link_in", "linkat: inside is a file from outside"},
+	{"link_out", "linkat: a name outside"},
+	{"whiteout", "renameat2: flags 0x4"},
+	{"collapse", "fallocate: mode 0x8"},
+	{"mknod", "mknodat: pipe is neither"},
+	{"aio", "io_submit: on f"},
+	{"clone_file", "ioctl: command 0x40049409 on g"},
+	{"unknown", "system call 100000 is not in the table"},
+	{"old_architecture", "is of another architecture"},
+	{"x32", "is not in the table"},
+	{"untraced", "clone: flags 0x800000"},
+};
+enum { N_SPOILERS = sizeof spoilers / sizeof *spoilers };
+
+START_TEST(what_is_not_modelled_spoils_the_run_by_name)
+{
+	struct run run;
+	setup(&run);
+	record_tracee(&run, spoilers[_i].tracee, FUNCTION);
+	if (WIFEXITED(run.result.wait_status) && WEXITSTATUS(run.result.wait_status) == NOT_HERE) {
+		fprintf(stderr, "not tested here: %s\n", spoilers[_i].tracee);
+		assert_conclusive(&run);
+	} else {
+		assert_exited(&run, 0);
+		const char *why = trace_inconclusive(run.trace);
+		ck_assert_ptr_nonnull(why);
+		ck_assert_msg(strstr(why, spoilers[_i].note), "%s", why);
+	}
+	teardown(&run);
+}
+END_TEST
+
+/* Another process writes to the directory: the trace cannot know, the check at
+ * the end does. */
+static int let_another_write(void *arg)
+{
+	char **pipes = arg;
+	int *to = (int *)(void *)pipes[0], *back = (int *)(void *)pipes[1];
+	char byte = 0;
+	return write(to[1], &byte, 1) == 1 && read(back[0], &byte, 1) == 1 ? 0 : 99;
+}
+
+START_TEST(a_directory_that_differs_at_the_end_spoils_the_run)
+{
+	struct run run;
+	setup(&run);
+	static const struct {
+		const char *before, *during, *note;
+	} cases[] = {
+		{":", "echo x > stray", "stray is not in the trace"},
+		{"echo a > f", "echo b > f", "f has other contents"},
+		{"echo a > f", "echo bb > f", "f has another size"},
+		{"mkdir d; echo a > d/f", "rm d/f", "d/f is missing"},
+		{"echo a > f; ln f g", "rm g; echo a > g", "g is linked otherwise"},
+		{"echo a > f", "rm f; mkdir f", "f is of another type"},
+		{"ln -s a s", "rm s; ln -s b s", "s links elsewhere"},
+	};
+	int to[2], back[2];
+	int *pipes[] = {to, back};
+	char byte = 0;
+	char *before = mem_printf("cd %s; %s", run.data, cases[_i].before),
+	     *during = mem_printf("cd %s; %s", run.data, cases[_i].during);
+	ck_assert_int_eq(system(before), 0);
+	ck_assert(pipe(to) == 0 && pipe(back) == 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(read(to[0], &byte, 1) == 1 && system(during) == 0 &&
+				      write(back[1], &byte, 1) == 1
+			      ? 0
+			      : 1);
+	run.options.function = let_another_write;
+	run.options.arg = pipes;
+	record_captured(&run);
+	int status;
+	/* The recording has not taken this child from us. */
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(run.rc, ERR_OK);
+	const char *why = trace_inconclusive(run.trace);
+	ck_assert_ptr_nonnull(why);
+	ck_assert_msg(strstr(why, cases[_i].note), "%s", why);
+	free(before);
+	free(during);
+	teardown(&run);
+}
+END_TEST
+enum { N_DIFFERENCES = 7 };
+
+/* Ends */
+
+START_TEST(a_kill_leaves_the_trace_up_to_it)
+{
+	struct run run;
+	setup(&run);
+	record_tracee(&run, "killed", _i);
+	ck_assert(WIFSIGNALED(run.result.wait_status));
+	ck_assert_int_eq(WTERMSIG(run.result.wait_status), SIGKILL);
+	ck_assert(!run.result.timed_out);
+	assert_as_expected(&run);
+	assert_conclusive(&run);
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(what_a_daemon_leaves_is_killed_when_time_is_over)
+{
+	struct run run;
+	setup(&run);
+	run.options.timeout_ms = 300;
+	uint64_t start = clock_ns();
+	record_tracee(&run, "daemon", _i);
+	ck_assert(run.result.timed_out);
+	ck_assert_uint_lt(clock_ns() - start, 5000000000u);
+	assert_exited(&run, 7);
+	ck_assert_uint_gt(run.trace->n_events, 2);
+	ck_assert_int_eq(waitpid(-1, NULL, 0), -1);
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(the_caller_keeps_its_cpus)
+{
+	struct run run;
+	cpu_set_t before, after;
+	setup(&run);
+	sched_getaffinity(0, sizeof before, &before);
+	record_tracee(&run, "contents", FUNCTION);
+	sched_getaffinity(0, sizeof after, &after);
+	ck_assert(CPU_EQUAL(&before, &after));
+	teardown(&run);
+}
+END_TEST
+
+/* Threads */
+
+START_TEST(each_thread_has_its_own_order)
+{
+	struct run run;
+	setup(&run);
+	record_tracee(&run, "threads", _i);
+	assert_exited(&run, 0);
+	assert_conclusive(&run);
+	const struct trace *t = run.trace;
+	unsigned next[5] = {0}, writes = 0;
+	uint64_t end = 0;
+	for (size_t i = 0; i < t->n_events; i++) {
+		const struct event *e = &t->events[i];
+		int id, number;
+		ck_assert_uint_le(e->entered, i);
+		if (e->kind != EVENT_WRITE)
+			continue;
+		ck_assert_int_eq(sscanf((const char *)e->data, "%d:%d", &id, &number), 2);
+		ck_assert_uint_lt(e->thread, 5);
+		ck_assert_uint_ge(e->thread, 1);
+		ck_assert_int_eq(number, (int)next[e->thread]++ / 2);
+		char *path = trace_path(t, e->ino, i);
+		if (strcmp(path, "shared") == 0) {
+			ck_assert_uint_eq(e->offset, end);
+			end += e->length;
+		}
+		free(path);
+		writes++;
+	}
+	ck_assert_uint_eq(writes, 4 * 50 * 2);
+	teardown(&run);
+}
+END_TEST
+
+/* Stacks */
+
+/* The line of tests/tracees/marks.c that has this comment. */
+static int line_of(const char *comment)
+{
+	char *text = read_file(TRACEE_SOURCES "/marks.c");
+	char *at = strstr(text, comment);
+	ck_assert_ptr_nonnull(at);
+	int line = 1;
+	for (char *p = text; p < at; p++)
+		line += *p == '\n';
+	free(text);
+	return line;
+}
+
+static void assert_frame(const struct source *source, const char *function, const char *comment)
+{
+	ck_assert_str_eq(source->function, function);
+	ck_assert_int_eq(source->line, line_of(comment));
+	ck_assert(!source->system);
+	ck_assert_ptr_nonnull(strstr(source->file, "tracees/marks.c"));
+}
+
+/* The frames of an event that are not the system's, innermost first. */
+static size_t own_frames(struct symbols *symbols, const struct event *e, struct source *out,
+			 size_t max)
+{
+	size_t n = 0;
+	struct source source;
+	for (size_t i = 0; symbols_frame(symbols, e->stack, i, &source); i++)
+		if (!source.system && strstr(source.file, "marks.c") && n < max)
+			out[n++] = source;
+	return n;
+}
+
+START_TEST(stacks_name_the_lines_of_the_calls)
+{
+	struct run run;
+	setup(&run);
+	record_tracee(&run, "stack", _i);
+	assert_exited(&run, 0);
+	assert_conclusive(&run);
+	struct symbols *symbols = symbols_create(run.trace);
+	ck_assert_uint_eq(run.trace->n_events, 1 + 300);
+	for (size_t i = 1; i < run.trace->n_events; i++) {
+		struct source own[4];
+		size_t n = own_frames(symbols, &run.trace->events[i], own, 4), k = (i - 1) % 3;
+		ck_assert_uint_eq(n, k == 2 ? 2 : 3);
+		assert_frame(&own[0], "stack_leaf", k == 0 ? "stack: leaf a" : "stack: leaf b");
+		if (k < 2)
+			assert_frame(&own[1], "stack_middle", "stack: middle");
+		assert_frame(&own[n - 1], "tracee_stack",
+			     k == 0   ? "stack: outer a"
+			     : k == 1 ? "stack: outer b"
+				      : "stack: direct");
+	}
+	/* Equal stacks are kept once: the create and three writes. */
+	ck_assert_uint_eq(run.trace->n_stacks, 1 + 4);
+	symbols_destroy(symbols);
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(stacks_can_be_left_out)
+{
+	struct run run;
+	setup(&run);
+	run.options.no_stacks = true;
+	record_tracee(&run, "stack", DYNAMIC);
+	ck_assert_uint_eq(run.trace->n_stacks, 1);
+	ck_assert_uint_eq(run.trace->events[5].stack, 0);
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(a_module_of_another_build_gives_no_names)
+{
+	struct trace *trace = trace_create();
+	uint32_t other = trace_module(trace, TRACEES, "0123456789abcdef");
+	uint32_t gone = trace_module(trace, "/no/such/file", "00");
+	uint32_t stack = trace_stack(trace, (struct frame[]){{other, 0x1234}, {gone, 0x1234}}, 2);
+	struct symbols *symbols = symbols_create(trace);
+	struct source source;
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert(symbols_frame(symbols, stack, i, &source));
+		ck_assert_str_eq(source.function, "");
+		ck_assert_str_eq(source.file, "");
+		ck_assert_int_eq(source.line, 0);
+	}
+	ck_assert(!symbols_frame(symbols, stack, 2, &source));
+	symbols_destroy(symbols);
+	trace_destroy(trace);
+}
+END_TEST
+
+/* The table */
+
+START_TEST(every_number_has_one_row)
+{
+	static bool x86_64[1024], aarch64[1024];
+	struct record_syscall row;
+	size_t n = 0;
+	for (; record_syscall(n, &row); n++) {
+		ck_assert_str_ne(row.name, "");
+		if (row.x86_64 >= 0) {
+			ck_assert_msg(!x86_64[row.x86_64], "%s", row.name);
+			x86_64[row.x86_64] = true;
+		}
+		if (row.aarch64 >= 0) {
+			ck_assert_msg(!aarch64[row.aarch64], "%s", row.name);
+			aarch64[row.aarch64] = true;
+		}
+	}
+	ck_assert_uint_gt(n, 360);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("record");
+	TCase *cases = tcase_create("record");
+	tcase_set_timeout(cases, 60);
+	tcase_add_loop_test(cases, a_tracee_is_recorded_as_it_expects, 0, N_PLAIN * MODES);
+	tcase_add_loop_test(cases, where_descriptors_cannot_be_fetched_proc_tells_the_same, 0,
+			    N_PLAIN);
+	tcase_add_test(cases, without_ptrace_recording_is_refused);
+	tcase_add_test(cases, a_program_that_does_not_exist_is_missing);
+	tcase_add_test(cases, a_root_that_does_not_exist_is_missing);
+	tcase_add_test(cases, the_root_may_be_relative_and_a_symbolic_link);
+	tcase_add_test(cases, the_start_holds_files_directories_and_links);
+	tcase_add_test(cases, what_was_there_at_the_start_is_known);
+	tcase_add_loop_test(cases, what_is_not_modelled_spoils_the_run_by_name, 0, N_SPOILERS);
+	tcase_add_loop_test(cases, a_directory_that_differs_at_the_end_spoils_the_run, 0,
+			    N_DIFFERENCES);
+	tcase_add_loop_test(cases, a_kill_leaves_the_trace_up_to_it, 0, MODES);
+	tcase_add_loop_test(cases, what_a_daemon_leaves_is_killed_when_time_is_over, 0, MODES);
+	tcase_add_test(cases, the_caller_keeps_its_cpus);
+	tcase_add_loop_test(cases, each_thread_has_its_own_order, 0, MODES);
+	tcase_add_loop_test(cases, stacks_name_the_lines_of_the_calls, 0, MODES);
+	tcase_add_test(cases, stacks_can_be_left_out);
+	tcase_add_test(cases, a_module_of_another_build_gives_no_names);
+	tcase_add_test(cases, every_number_has_one_row);
+	suite_add_tcase(suite, cases);
+	return suite;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(make_suite());
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,81 @@
+/* Tracees: small programs that make storage calls and print, for each, the line
+ * that the recording should have (as test_record.c renders events).
+ *
+ * A tracee is a function; it runs with the data directory as its working
+ * directory, and leaves it empty or not as it likes.  The same functions make a
+ * program (a static and a dynamic one) and run in forked children of the test. */
+#ifndef POWERCUT_TRACEE_H
+#define POWERCUT_TRACEE_H
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "marker.h"
+
+struct tracee {
+	const char *name;
+	int (*run)(void);
+};
+
+extern const struct tracee tracee_table[];
+
+/* The tracee of that name, or NULL. */
+const struct tracee *tracee_find(const char *name);
+
+/* A line that the recording should have. */
+void expect(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Ends the tracee with exit code 99 if a call did not do what the tracee needs. */
+long need(long result, const char *what);
+#define NEED(call) need((long)(call), #call)
+
+/* openat in the working directory, without C library in between. */
+int open_raw(const char *path, int flags);
+
+int tracee_contents(void);
+int tracee_copies(void);
+int tracee_sizes(void);
+int tracee_opens(void);
+int tracee_names(void);
+int tracee_paths(void);
+int tracee_syncs(void);
+int tracee_descriptors(void);
+int tracee_unlinked(void);
+int tracee_reuse(void);
+int tracee_failures(void);
+int tracee_outside(void);
+int tracee_threads(void);
+int tracee_children(void);
+int tracee_shell(void);
+int tracee_killed(void);
+int tracee_daemon(void);
+int tracee_markers(void);
+int tracee_stack(void);
+int tracee_loop(void);
+int tracee_refused(void);
+int tracee_mapped_for_reading(void);
+int tracee_signals(void);
+int tracee_exec_from_thread(void);
+
+/* Each spoils the run. */
+int tracee_mmap(void);
+int tracee_mprotect(void);
+int tracee_tmpfile(void);
+int tracee_rename_in(void);
+int tracee_rename_out(void);
+int tracee_link_in(void);
+int tracee_link_out(void);
+int tracee_whiteout(void);
+int tracee_collapse(void);
+int tracee_mknod(void);
+int tracee_aio(void);
+int tracee_clone_file(void);
+int tracee_unknown(void);
+int tracee_old_architecture(void);
+int tracee_x32(void);
+int tracee_untraced(void);
+
+#endif
