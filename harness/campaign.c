@@ -83,7 +83,8 @@ struct job {
 	struct subject s;
 	struct explore_options explore_options;
 	struct explore *explore;
-	uint64_t tested, recoveries;
+	uint64_t tested, recoveries, states, explore_ns, own_cpu_ns;
+	double private_mib;
 	bool inconclusive;
 	uint32_t findings, unexpected, missing;
 };
@@ -255,26 +256,21 @@ static void put_profiles(uint32_t profiles, struct buf *all, struct buf *minimal
 	}
 }
 
-/* Whether "O2@posix" is among the expected, for one of the minimal profiles. */
-static bool is_expected(const char *expected, uint32_t rule, const char *minimal)
+/* Notes in *met (a bit a word) which expectations a finding meets. */
+static bool is_expected(const char *expected, const struct finding_row *row, uint64_t *met)
 {
-	struct buf all = {0}, want = {0};
-	bool found = false;
-	buf_printf(&all, " %s ", expected ? expected : "");
-	buf_text(&all);
-	for (const char *p = minimal; *p && !found;) {
-		size_t n = strcspn(p, " ");
-		buf_clear(&want);
-		buf_printf(&want, " O%u@%.*s ", rule, (int)n, p);
-		found = strstr(all.data, buf_text(&want)) != NULL;
-		p += n + (p[n] == ' ');
-	}
-	buf_finish(&all);
-	buf_finish(&want);
-	return found;
+	const char *word;
+	size_t length;
+	bool any = false;
+	for (unsigned i = 0; i < 64 && store_next_word(&expected, &word, &length); i++)
+		if (store_finding_is(row, word, length)) {
+			*met |= (uint64_t)1 << i;
+			any = true;
+		}
+	return any;
 }
 
-static int add_finding(struct job *job, const struct cause *cause, struct buf *met)
+static int add_finding(struct job *job, const struct cause *cause, uint64_t *met)
 {
 	struct buf all = {0}, minimal = {0};
 	put_profiles(cause->profiles, &all, &minimal);
@@ -294,43 +290,26 @@ static int add_finding(struct job *job, const struct cause *cause, struct buf *m
 		.explanation = cause->explanation,
 		.states = cause->states,
 	};
-	row.expected = is_expected(job->what->expected, cause->rule, row.minimal);
+	row.expected = is_expected(job->what->expected, &row, met);
 	job->findings++;
 	job->unexpected += !row.expected;
-	for (const char *p = row.minimal; *p;) {
-		size_t n = strcspn(p, " ");
-		buf_printf(met, " O%u@%.*s", cause->rule, (int)n, p);
-		p += n + (p[n] == ' ');
-	}
 	int rc = store_add_finding(job->store, &row, job->err);
 	buf_finish(&all);
 	buf_finish(&minimal);
 	return rc;
 }
 
-/* Counts the expected findings that did not occur. */
-static void count_missing(struct job *job, const char *met)
-{
-	const char *p = job->what->expected ? job->what->expected : "";
-	while (*p) {
-		size_t n = strcspn(p, " ");
-		char *want = mem_printf(" %.*s ", (int)n, p);
-		job->missing += strstr(met, want) == NULL;
-		free(want);
-		p += n + (p[n] == ' ');
-	}
-}
-
 static int add_findings(struct job *job)
 {
 	struct causes *causes = explore_causes(job->explore);
-	struct buf met = {0};
+	const char *expected = job->what->expected, *word;
+	uint64_t met = 0;
+	size_t length;
 	int rc = ERR_OK;
 	for (size_t i = 0; i < causes_count(causes) && !rc; i++)
 		rc = add_finding(job, causes_get(causes, i), &met);
-	buf_byte(&met, ' ');
-	count_missing(job, buf_text(&met));
-	buf_finish(&met);
+	for (unsigned i = 0; i < 64 && store_next_word(&expected, &word, &length); i++)
+		job->missing += !(met >> i & 1);
 	return rc;
 }
 
@@ -366,18 +345,39 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 	return ERR_OK;
 }
 
+/* Private memory of this process in MiB. */
+static double private_mib(void)
+{
+	FILE *f = fopen("/proc/self/smaps_rollup", "r");
+	char line[256];
+	unsigned long kib, sum = 0;
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "Private_Clean: %lu", &kib) == 1 ||
+		    sscanf(line, "Private_Dirty: %lu", &kib) == 1)
+			sum += kib;
+	if (f)
+		fclose(f);
+	return (double)sum / 1024;
+}
+
 static int explore_all(struct job *job)
 {
 	const struct profile *const *p = job->options->profiles;
+	uint64_t start = clock_ns(), cpu = clock_cpu_ns(), workers = 0, recoveries;
 	int rc = ERR_OK;
 	bool cut = false;
 	for (; *p && !rc && !cut; p++) {
 		struct coverage_row row;
 		rc = explore_profile(job->explore, *p, &row, &cut, job->err);
 		job->tested += row.tested;
+		job->states += row.tested + row.merged;
 		job->recoveries += row.recovered;
 		job->inconclusive = job->inconclusive || cut || row.inconclusive;
 	}
+	job->explore_ns = clock_ns() - start;
+	pool_cost(job->s.pool, &workers, &recoveries);
+	job->own_cpu_ns = clock_cpu_ns() - cpu + workers;
+	job->private_mib = private_mib();
 	return rc;
 }
 
@@ -498,6 +498,11 @@ static void add_up(struct campaign_result *result, const struct job *job)
 	result->inconclusive += job->inconclusive;
 	result->tested += job->tested;
 	result->recoveries += job->recoveries;
+	result->states += job->states;
+	result->explore_ns += job->explore_ns;
+	result->own_cpu_ns += job->own_cpu_ns;
+	if (job->private_mib > result->private_mib)
+		result->private_mib = job->private_mib;
 }
 
 /* Checks all targets before anything is recorded or written. */

@@ -52,8 +52,13 @@ struct campaign_result {
 	uint32_t targets, findings, unexpected, missing; /* missing: expected, did not occur */
 	uint32_t inconclusive; /* targets or profiles cut short or not decided */
 	uint64_t tested, recoveries;
+	uint64_t states; /* looked at: tested and merged */
 	uint64_t elapsed_ns;
-	int exit_code; /* 0, 1, 2 or 3, as the design defines them */
+	uint64_t explore_ns; /* of that, exploring; recording and reporting left out */
+	uint64_t
+		own_cpu_ns; /* CPU time of exploring: ours and the workers', recoveries' left out */
+	double private_mib; /* private memory while exploring, at its largest */
+	int exit_code;	    /* 0, 1, 2 or 3, as the design defines them */
 };
 
 /* Runs a campaign and adds it to the store.  Errors: ERR_USAGE for nonsense in

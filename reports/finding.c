@@ -30,7 +30,7 @@ static bool has_word(const char *list, const char *wanted, size_t n)
 {
 	const char *word;
 	size_t length;
-	while (summary_next_word(&list, &word, &length))
+	while (store_next_word(&list, &word, &length))
 		if (length == n && memcmp(word, wanted, n) == 0)
 			return true;
 	return false;
@@ -40,7 +40,7 @@ void finding_profiles(const char *list, const char *except, struct buf *out)
 {
 	const char *word, *separator = "";
 	size_t length;
-	while (summary_next_word(&list, &word, &length)) {
+	while (store_next_word(&list, &word, &length)) {
 		if (has_word(except, word, length))
 			continue;
 		buf_string(out, separator);

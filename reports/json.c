@@ -127,7 +127,7 @@ void json_words(struct json *json, const char *name, const char *list)
 	size_t length;
 	struct buf one = {0};
 	json_open(json, name, '[');
-	while (summary_next_word(&list, &word, &length)) {
+	while (store_next_word(&list, &word, &length)) {
 		buf_clear(&one);
 		buf_append(&one, word, length);
 		json_text(json, NULL, buf_text(&one));

@@ -22,15 +22,7 @@ const char *summary_verdict_json(enum report_verdict verdict)
 	return texts[verdict];
 }
 
-bool summary_next_word(const char **list, const char **word, size_t *length)
-{
-	*word = *list + strspn(*list, " ");
-	*length = strcspn(*word, " ");
-	*list = *word + *length;
-	return *length > 0;
-}
-
-int summary_occurred(struct store *store, const struct target_row *target, const char *fingerprint,
+int summary_occurred(struct store *store, const struct target_row *target, const char *word,
 		     size_t length, bool *occurred, struct err *err)
 {
 	struct store_query *q = NULL;
@@ -38,8 +30,7 @@ int summary_occurred(struct store *store, const struct target_row *target, const
 	int rc;
 	*occurred = false;
 	while (!*occurred && (rc = store_next_finding(store, &q, target->campaign, &row, err)) == 1)
-		*occurred = row.target == target->id && strlen(row.fingerprint) == length &&
-			    memcmp(row.fingerprint, fingerprint, length) == 0;
+		*occurred = row.target == target->id && store_finding_is(&row, word, length);
 	store_query_end(&q);
 	return *occurred ? 0 : rc;
 }
@@ -81,7 +72,7 @@ static int count_missing(struct store *store, const struct target_row *target,
 	const char *list = target->expected, *word;
 	size_t length;
 	int rc = 0;
-	while (rc == 0 && summary_next_word(&list, &word, &length)) {
+	while (rc == 0 && store_next_word(&list, &word, &length)) {
 		bool occurred;
 		rc = summary_occurred(store, target, word, length, &occurred, err);
 		summary->missing += rc == 0 && !occurred;

@@ -13,11 +13,9 @@ struct target_summary {
 int summary_of_target(struct store *store, const struct target_row *target,
 		      struct target_summary *summary, struct err *err);
 
-/* Takes the next word of a list separated by spaces: false at its end. */
-bool summary_next_word(const char **list, const char **word, size_t *length);
-
-/* Sets *occurred to whether the target has a finding of that fingerprint. */
-int summary_occurred(struct store *store, const struct target_row *target, const char *fingerprint,
+/* Sets *occurred to whether the target has a finding that a word of its
+ * expectation names (store_finding_is). */
+int summary_occurred(struct store *store, const struct target_row *target, const char *word,
 		     size_t length, bool *occurred, struct err *err);
 
 const char *summary_verdict_text(enum report_verdict verdict); /* "FAILED" */

@@ -267,7 +267,7 @@ static int print_missing(struct sheet *sheet, struct store *store, const struct 
 	const char *list = target->expected, *word;
 	size_t length;
 	int rc = 0;
-	while (rc == 0 && summary_next_word(&list, &word, &length)) {
+	while (rc == 0 && store_next_word(&list, &word, &length)) {
 		bool occurred = true;
 		rc = summary_occurred(store, target, word, length, &occurred, err);
 		if (occurred)

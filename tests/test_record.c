@@ -85,9 +85,8 @@ static void record_captured(struct run *run)
 static void record_tracee(struct run *run, const char *name, enum mode mode)
 {
 	struct call call = {tracee_find(name), run->data};
-	char *const argv[] = {mem_dup(programs[mode] ? programs[mode] : "", 200),
-			      mem_dup(name, strlen(name)), mem_dup(run->data, strlen(run->data)),
-			      NULL};
+	char *const argv[] = {mem_printf("%s", programs[mode] ? programs[mode] : ""),
+			      mem_printf("%s", name), mem_printf("%s", run->data), NULL};
 	ck_assert_ptr_nonnull(call.tracee);
 	run->options.arg = &call;
 	run->options.function = mode == FUNCTION ? run_tracee : NULL;
@@ -397,12 +396,19 @@ START_TEST(without_ptrace_recording_is_refused)
 {
 	struct run run;
 	setup(&run);
-	forbid(SYS_ptrace);
 	struct call call = {tracee_find("contents"), run.data};
 	run.options.function = run_tracee;
 	run.options.arg = &call;
-	record_captured(&run);
-	ck_assert_int_eq(run.rc, ERR_UNSUPPORTED);
+	/* In a child: a leak checker at the end of the test wants ptrace too. */
+	pid_t pid = fork();
+	if (pid == 0) {
+		forbid(SYS_ptrace);
+		record_captured(&run);
+		_exit(run.rc == ERR_UNSUPPORTED && run.trace->n_events == 0 ? 0 : 1);
+	}
+	int status;
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
 	teardown(&run);
 }
 END_TEST

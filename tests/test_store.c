@@ -569,29 +569,54 @@ START_TEST(a_batch_is_finished_when_it_has_grown_to_a_few_megabytes)
 }
 END_TEST
 
+START_TEST(readers_are_not_locked_out_by_a_batch_of_many_pages)
+{
+	struct store *store = create("x.db");
+	int64_t target = add_target(store);
+	char text[3000];
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 1] = '\0';
+	ok(store_commit(store, &failure));
+	for (uint32_t i = 0; i < 1200; i++) {
+		struct outcome_row row = outcome(target, i);
+		row.text = text;
+		ok(store_add_outcome(store, &row, &failure));
+	}
+	struct store *reader = reopen("x.db");
+	ck_assert_uint_lt(count_outcomes(reader), 1200);
+	store_close(reader);
+	store_close(store);
+}
+END_TEST
+
+static void write_one(int64_t target)
+{
+	struct store *store = NULL;
+	struct outcome_row row = outcome(target, 0);
+	_exit(store_create("x.db", &store, NULL) || store_add_outcome(store, &row, NULL) ||
+	      store_commit(store, NULL));
+}
+
 START_TEST(what_is_read_between_begin_and_end_is_of_one_moment)
 {
 	struct store *store = create("x.db");
 	int64_t target = add_target(store);
-	ok(store_commit(store, &failure));
+	store_close(store);
 	struct store *reader = reopen("x.db");
 	ok(store_begin_reading(reader, &failure));
 	ck_assert_uint_eq(count_outcomes(reader), 0);
 	pid_t pid = fork();
-	if (pid == 0) {
-		usleep(100 * 1000);
-		execl("/bin/true", "true", NULL);
-		_exit(1);
-	}
+	if (pid == 0)
+		write_one(target);
+	int status = 0;
+	usleep(200 * 1000);
+	ck_assert_int_eq(waitpid(pid, &status, WNOHANG), 0);
 	ck_assert_uint_eq(count_outcomes(reader), 0);
 	store_end_reading(reader);
-	waitpid(pid, NULL, 0);
-	struct outcome_row row = outcome(target, 0);
-	ok(store_add_outcome(store, &row, &failure));
-	ok(store_commit(store, &failure));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
 	ck_assert_uint_eq(count_outcomes(reader), 1);
 	store_close(reader);
-	store_close(store);
 }
 END_TEST
 
@@ -1129,6 +1154,7 @@ static void add_rows_and_batches(Suite *suite)
 	tcase_add_test(batches, readers_see_finished_batches_while_a_batch_is_being_written);
 	tcase_add_test(batches, a_batch_is_finished_at_the_first_row_after_half_a_second);
 	tcase_add_test(batches, a_batch_is_finished_when_it_has_grown_to_a_few_megabytes);
+	tcase_add_test(batches, readers_are_not_locked_out_by_a_batch_of_many_pages);
 	tcase_add_test(batches, what_is_read_between_begin_and_end_is_of_one_moment);
 	tcase_add_test(batches, opening_the_file_again_in_one_process_does_not_drop_its_locks);
 	tcase_add_loop_test(batches, a_kill_at_any_moment_leaves_all_finished_batches, 0, 3);

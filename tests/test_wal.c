@@ -761,6 +761,94 @@ START_TEST(zeros_and_noise_give_a_prefix)
 }
 END_TEST
 
+/* Puts n records of one size under the keys first, first + 1, ... */
+static void put_row(struct store *store, int first, int n, const char *value)
+{
+	for (int i = first; i < first + n; i++) {
+		char key[16];
+		snprintf(key, sizeof key, "k%03d", i);
+		ck_assert_int_eq(put_text(store, key, value), 0);
+	}
+}
+
+/* A lost record, whole ones behind it, and then a new record of the same size
+ * and number in its place. */
+START_TEST(records_behind_a_lost_one_never_come_back)
+{
+	enum { RECORD = 25 + 4 + 3 };
+	struct store store;
+	struct snapshot snapshot;
+	size_t found = 0;
+	store_init(&store, _i ? "sync=none,recycle=1" : "sync=none");
+	ck_assert(store_open(&store));
+	put_row(&store, 0, 8, "old");
+	ck_assert_int_eq(store_close(&store), 0);
+	snapshot_take(&snapshot, store.dir);
+	memset(snapshot.files[0].data + 3 * RECORD, 0, RECORD);
+	snapshot_restore(&snapshot, store.dir);
+	ck_assert(store_open(&store));
+	put_row(&store, 3, 1, "new");
+	ck_assert_int_eq(do_op(&store, &(struct op){.type = REOPEN}), 0);
+	ck_assert_int_eq(wal_engine.scan(store.handle, count_visit, &found, &store.error), 0);
+	ck_assert_uint_eq(found, 4);
+	snapshot_finish(&snapshot);
+	store_finish(&store);
+}
+END_TEST
+
+/* Segments behind a gap have the numbers of those that will be written next. */
+START_TEST(segments_behind_a_gap_never_come_back)
+{
+	struct store store;
+	size_t found = 0;
+	char path[200];
+	store_init(&store, _i ? "segment_bytes=256,recycle=1" : "segment_bytes=256");
+	ck_assert(store_open(&store));
+	put_row(&store, 0, 40, "old"); /* 8 a segment */
+	ck_assert_int_eq(store_close(&store), 0);
+	snprintf(path, sizeof path, "%s/00000003.wal", store.dir);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert(store_open(&store));
+	put_row(&store, 16, 8, "new");
+	ck_assert_int_eq(do_op(&store, &(struct op){.type = REOPEN}), 0);
+	ck_assert_int_eq(wal_engine.scan(store.handle, count_visit, &found, &store.error), 0);
+	ck_assert_uint_eq(found, 24);
+	store_finish(&store);
+}
+END_TEST
+
+/* The file of a retired segment is a new one's, with the old records in it. */
+START_TEST(a_recycled_segment_shows_nothing_of_its_old_records)
+{
+	struct store store;
+	struct snapshot snapshot;
+	size_t found = 0, reused = 0;
+	store_init(&store, "recycle=1,segment_bytes=256");
+	ck_assert(store_open(&store));
+	put_row(&store, 0, 40, "old");
+	ck_assert_int_eq(do_op(&store, &(struct op){.type = COMPACT}), 0);
+	for (int i = 0; i < 40; i++) {
+		char key[16];
+		snprintf(key, sizeof key, "k%03d", i);
+		ck_assert_int_eq(wal_engine.del(store.handle,
+						(struct engine_bytes){key, strlen(key)},
+						&store.error),
+				 0);
+	}
+	put_row(&store, 50, 1, "new");
+	snapshot_take(&snapshot, store.dir);
+	for (size_t i = 0; i < snapshot.n; i++)
+		reused += strstr(snapshot.files[i].name, ".spare") == NULL &&
+			  memmem(snapshot.files[i].data, snapshot.files[i].size, "old", 3);
+	ck_assert_uint_gt(reused, 1); /* beside the checkpoint */
+	snapshot_finish(&snapshot);
+	ck_assert_int_eq(do_op(&store, &(struct op){.type = REOPEN}), 0);
+	ck_assert_int_eq(wal_engine.scan(store.handle, count_visit, &found, &store.error), 0);
+	ck_assert_uint_eq(found, 1);
+	store_finish(&store);
+}
+END_TEST
+
 START_TEST(opening_as_the_other_variant_is_refused_and_harmless)
 {
 	struct store store;
@@ -922,6 +1010,9 @@ int main(void)
 	tcase_add_loop_test(cases, files_that_are_missing_or_replaced_by_others_give_a_prefix, 0,
 			    8);
 	tcase_add_loop_test(cases, zeros_and_noise_give_a_prefix, 0, 4);
+	tcase_add_loop_test(cases, records_behind_a_lost_one_never_come_back, 0, 2);
+	tcase_add_loop_test(cases, segments_behind_a_gap_never_come_back, 0, 2);
+	tcase_add_test(cases, a_recycled_segment_shows_nothing_of_its_old_records);
 	tcase_add_test(cases, opening_as_the_other_variant_is_refused_and_harmless);
 	tcase_add_loop_test(cases, a_batch_without_its_commit_is_not_there, 0, 2);
 	tcase_add_test(cases,

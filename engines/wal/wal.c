@@ -50,8 +50,8 @@
  *              flush, sync, create or rename, sync the directory
  *   compact    temporary file, sync, rename, sync the directory, retire the
  *              older segments, sync the directory
- *   close      flush; in batch mode also sync, since a count that starts again
- *              at the next opening would allow 2(N-1) unsynced records
+ *   close      flush.  The next opening syncs, so that what is unsynced is not
+ *              added to
  *   open       see recover.c
  *
  * In every mode, none included, rotating syncs the old segment: with W1 losses
@@ -88,43 +88,18 @@ static const struct engine_option options[] = {
 };
 
 static const char *const fault_points[] = {
-	"wal/append/buffered",
-	"wal/append/flushed",
-	"wal/append/synced",
-	"wal/batch/buffered",
-	"wal/batch/flushed",
-	"wal/batch/synced",
-	"wal/sync/flushed",
-	"wal/sync/synced",
-	"wal/close/flushed",
-	"wal/close/synced",
-	"wal/rotate/begin",
-	"wal/rotate/flushed",
-	"wal/rotate/synced",
-	"wal/recycle/reused",
-	"wal/rotate/created",
-	"wal/rotate/dirsynced",
-	"wal/compact/begin",
-	"wal/compact/created",
-	"wal/compact/written",
-	"wal/compact/synced",
-	"wal/compact/renamed",
-	"wal/compact/dirsynced",
-	"wal/compact/retired",
-	"wal/compact/cleaned",
-	"wal/compact/truncated",
-	"wal/compact/rewritten",
-	"wal/recover/begin",
-	"wal/recover/replayed",
-	"wal/recover/created",
-	"wal/recover/cut",
-	"wal/recover/removed",
-	"wal/recover/cut-synced",
-	"wal/recover/synced",
-	"wal/recover/dirsynced",
-	"wal/recover/retired",
-	"wal/recover/cleaned",
-	NULL,
+	"wal/append/buffered",	  "wal/append/flushed",	 "wal/append/synced",
+	"wal/batch/buffered",	  "wal/batch/flushed",	 "wal/batch/synced",
+	"wal/sync/flushed",	  "wal/sync/synced",	 "wal/close/flushed",
+	"wal/rotate/begin",	  "wal/rotate/flushed",	 "wal/rotate/synced",
+	"wal/recycle/reused",	  "wal/rotate/created",	 "wal/rotate/dirsynced",
+	"wal/compact/begin",	  "wal/compact/created", "wal/compact/written",
+	"wal/compact/synced",	  "wal/compact/renamed", "wal/compact/dirsynced",
+	"wal/compact/retired",	  "wal/compact/cleaned", "wal/compact/truncated",
+	"wal/compact/rewritten",  "wal/recover/begin",	 "wal/recover/replayed",
+	"wal/recover/created",	  "wal/recover/cut",	 "wal/recover/removed",
+	"wal/recover/cut-synced", "wal/recover/synced",	 "wal/recover/dirsynced",
+	"wal/recover/retired",	  "wal/recover/cleaned", NULL,
 };
 
 static enum wal_mode mode_of(const struct engine_config *config)
@@ -218,11 +193,6 @@ static int close_log(struct wal *wal, struct engine_error *error)
 	if (wal_flush(wal, error) < 0)
 		return -1;
 	FAULT_POINT("wal/close/flushed");
-	if (wal->mode == WAL_BATCH && wal->dirty) {
-		if (wal_sync(wal, error) < 0)
-			return -1;
-		FAULT_POINT("wal/close/synced");
-	}
 	int fd = wal->fd;
 	wal->fd = -1;
 	if (close(fd) < 0)

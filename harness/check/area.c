@@ -48,9 +48,6 @@ int area_choose(const char *wanted, char parent[AREA_PATH_MAX], struct err *err)
 			   : shm_usable("/dev/shm") ? "/dev/shm"
 			   : tmpdir && *tmpdir	    ? tmpdir
 						    : "/tmp";
-	/* The rest is for what is made below. */
-	if (strlen(path) > AREA_PATH_MAX - 128)
-		return err_set(err, ERR_USAGE, "the path %s is too long", path);
 	if (statfs(path, &fs) != 0 || access(path, W_OK | X_OK) != 0) {
 		err_sys(err, "cannot work in %s (choose another directory with --tmp DIR)", path);
 		return err ? (int)(err->code = ERR_USAGE) : ERR_USAGE;
@@ -60,7 +57,12 @@ int area_choose(const char *wanted, char parent[AREA_PATH_MAX], struct err *err)
 			       "%s has %llu MiB free and %d are needed: free some, or choose "
 			       "another directory with --tmp DIR",
 			       path, (unsigned long long)room_mib(&fs), ROOM_MIN_MIB);
-	snprintf(parent, AREA_PATH_MAX, "%s", path);
+	/* Recoveries may change their directory: the path must not depend on it. */
+	char *full = realpath(path, NULL);
+	int n = full ? snprintf(parent, AREA_PATH_MAX, "%s", full) : 0;
+	free(full);
+	if (n <= 0 || n > AREA_PATH_MAX - 128)
+		return err_set(err, ERR_USAGE, "the path of %s is too long", path);
 	return ERR_OK;
 }
 

@@ -35,8 +35,9 @@ struct recovery {
 };
 
 /* What a worker's child does with a directory: fills contents and returns 0, or
- * puts a text in error and returns -1.  Runs in a child of a child of the
- * process that made the pool. */
+ * puts a text in error and returns -1.  contents is empty at first
+ * (contents_init).  Runs in a child of a child of the process that made the
+ * pool, with no descriptor open but 0 to 2. */
 struct recover_job {
 	int (*recover)(void *arg, const char *dir, struct contents *contents,
 		       struct engine_error *error);
@@ -63,7 +64,8 @@ struct pool_options {
 struct pool;
 
 /* Starts the workers.  ops, history and what job points to must be in place
- * before and must not change. */
+ * before and must not change.  Workers die with the calling thread.  Forks copy
+ * what private memory the caller has by now: make the pool early. */
 int pool_create(const struct ops *ops, const struct history *history,
 		const struct recover_job *job, const struct pool_options *options,
 		struct pool **pool, struct err *err);
@@ -75,8 +77,9 @@ void pool_destroy(struct pool *pool);
  * pool_wait first. */
 bool pool_submit(struct pool *pool, const struct state *state, uint64_t tag);
 
-/* Waits for one result.  ERR_MISSING if nothing is under way; ERR_IO if a
- * worker died. */
+/* Waits for one result.  ERR_MISSING if nothing is under way.  A worker that is
+ * killed is replaced and its jobs are run again; ERR_IO if no worker is left.
+ * Jobs that must be run alone wait until nothing else is under way. */
 int pool_wait(struct pool *pool, struct recovery *recovery, struct err *err);
 
 /* Jobs that are under way. */

@@ -10,11 +10,12 @@
  *
  * M5 is not a demand, since it asks of the size that is visible and of no size
  * that it hides: it is looked at where a size is decided, which is before the
- * blocks are.
+ * blocks are.  A size for which a sync has left no choice stays pending for as
+ * long as it may still be the visible one and lack its data.
  *
- * M1 raises lows for good.  Where a profile lets what is fsynced overtake
- * (btrfs), it raises them without M4 and M8, and the micro-op leaves its
- * sequence: it no longer drags others along. */
+ * M1 raises lows for good, and what is on disk for good leaves its sequence.
+ * Where a profile lets what is fsynced overtake (btrfs), lows are raised without
+ * M4 and M8, and what has overtaken drags none of those before it along. */
 #include "model_private.h"
 
 #include <stdlib.h>
@@ -62,23 +63,31 @@ static uint32_t sequence_of(const struct model *model, uint32_t micro)
 	}
 }
 
-static void make_sequences(struct model *model)
+static void enter_sequence(struct model *model, uint32_t micro)
 {
-	uint32_t n = model->ops->n_micros;
-	uint32_t *last = mem_alloc((size_t)model->ops->n_inodes + 1, sizeof *last);
-	memset(last, 0xff, ((size_t)model->ops->n_inodes + 1) * sizeof *last);
-	for (uint32_t i = 0; i < n; i++) {
-		struct of_micro *of = &model->of[i];
-		of->sequence = sequence_of(model, i);
-		of->before = of->after = NONE;
-		if (of->sequence == NONE)
-			continue;
-		of->before = last[of->sequence];
-		if (of->before != NONE)
-			model->of[of->before].after = i;
-		last[of->sequence] = i;
-	}
-	free(last);
+	struct of_micro *of = &model->of[micro];
+	of->sequence = sequence_of(model, micro);
+	if (of->sequence == NONE)
+		return;
+	of->before = model->last[of->sequence];
+	of->after = NONE;
+	if (of->before != NONE)
+		model->of[of->before].after = micro;
+	model->last[of->sequence] = micro;
+}
+
+static void leave_sequence(struct model *model, uint32_t micro)
+{
+	struct of_micro *of = &model->of[micro];
+	if (of->sequence == NONE)
+		return;
+	if (of->before != NONE)
+		model->of[of->before].after = of->after;
+	if (of->after != NONE)
+		model->of[of->after].before = of->before;
+	else
+		model->last[of->sequence] = of->before;
+	of->sequence = of->before = of->after = NONE;
 }
 
 struct model *model_create(const struct ops *ops, const struct profile *profile)
@@ -92,13 +101,17 @@ struct model *model_create(const struct ops *ops, const struct profile *profile)
 	model->pending_at = mem_alloc(ops->n_objects, sizeof *model->pending_at);
 	model->of = mem_alloc(ops->n_micros, sizeof *model->of);
 	model->seen = mem_alloc((size_t)ops->n_inodes + 1, sizeof *model->seen);
+	model->last = mem_alloc((size_t)ops->n_inodes + 1, sizeof *model->last);
+	memset(model->last, 0xff, ((size_t)ops->n_inodes + 1) * sizeof *model->last);
 	for (uint32_t i = 0; i < ops->n_objects; i++)
 		model->pending_at[i] = NONE;
-	for (uint32_t i = 0; i < ops->n_micros; i++) {
-		model->of[i].demands = model->of[i].demanded = NONE;
-		model->of[i].need_object = NONE;
-	}
-	make_sequences(model);
+	for (uint32_t i = 0; i < ops->n_micros; i++)
+		model->of[i] = (struct of_micro){.demands = NONE,
+						 .demanded = NONE,
+						 .sequence = NONE,
+						 .before = NONE,
+						 .after = NONE,
+						 .need_object = NONE};
 	return model;
 }
 
@@ -113,6 +126,7 @@ void model_destroy(struct model *model)
 	free(model->pending_at);
 	free(model->of);
 	free(model->seen);
+	free(model->last);
 	free(model->demands);
 	free(model->trail);
 	free(model->work);
@@ -168,14 +182,12 @@ static void follow(struct model *model, uint32_t micro, unsigned without)
 	}
 	if (without & TAG_ORDER)
 		return;
-	/* Back along the sequence to where everything is on disk already.  A
-	 * micro-op that overtook is on disk but says nothing of those before. */
+	/* Back along the sequence to where everything is on disk already. */
 	for (uint32_t m = model->of[micro].before; m != NONE; m = model->of[m].before) {
 		const struct micro *before = &ops->micros[m];
-		if (model->low[before->object] < before->version)
-			todo(model, before->object, before->version);
-		else if (!model->of[m].overtook)
+		if (model->low[before->object] >= before->version)
 			break;
+		todo(model, before->object, before->version);
 	}
 }
 
@@ -190,12 +202,8 @@ static void raise_low(struct model *model, uint32_t object, uint32_t version, un
 			continue;
 		remember(model, w.object);
 		model->low[w.object] = w.version;
-		for (uint32_t v = from + 1; v <= w.version; v++) {
-			uint32_t m = ops_micro(model->ops, w.object, v);
-			if (without & TAG_ORDER)
-				model->of[m].overtook = true;
-			follow(model, m, without);
-		}
+		for (uint32_t v = from + 1; v <= w.version; v++)
+			follow(model, ops_micro(model->ops, w.object, v), without);
 	}
 }
 
@@ -210,12 +218,8 @@ static void follow_back(struct model *model, uint32_t micro)
 	}
 	for (uint32_t m = model->of[micro].after; m != NONE; m = model->of[m].after) {
 		const struct micro *after = &ops->micros[m];
-		if (after->version > model->newest[after->object])
-			break; /* not issued yet */
-		if (model->low[after->object] >= after->version)
-			continue; /* it overtook */
 		if (model->high[after->object] < after->version)
-			break; /* and so those behind it */
+			break; /* and so are those behind it */
 		todo(model, after->object, after->version - 1);
 	}
 }
@@ -246,6 +250,13 @@ static uint32_t need_of(const struct model *model, uint32_t object, uint32_t ver
 	const struct of_micro *of = &model->of[ops_micro(model->ops, object, version)];
 	*need_version = of->need_version;
 	return of->need_object;
+}
+
+bool model_lacks(const struct model *model, uint32_t object)
+{
+	uint32_t need_version = 0, low = model->low[object];
+	uint32_t need = need_of(model, object, low, &need_version);
+	return need != NONE && low == model->high[object] && model->low[need] < need_version;
 }
 
 bool model_possible(const struct model *model, uint32_t object, uint32_t version)
@@ -330,7 +341,7 @@ static void drop_settled(struct model *model)
 	size_t n = 0;
 	for (size_t i = 0; i < model->n_pending; i++) {
 		uint32_t object = model->pending[i];
-		if (model->low[object] == model->newest[object]) {
+		if (model->low[object] == model->newest[object] && !model_lacks(model, object)) {
 			model->pending_at[object] = NONE;
 			continue;
 		}
@@ -341,6 +352,13 @@ static void drop_settled(struct model *model)
 	model->sorted = false;
 }
 
+/* The first micro-op that is not certainly on disk, or the last one. */
+static uint32_t first_pending(const struct model *model, uint32_t object)
+{
+	uint32_t low = model->low[object], newest = model->newest[object];
+	return ops_micro(model->ops, object, low < newest ? low + 1 : newest);
+}
+
 static int compare_pending(const void *a, const void *b, void *arg)
 {
 	const struct model *model = arg;
@@ -348,8 +366,7 @@ static int compare_pending(const void *a, const void *b, void *arg)
 	int kind = model->ops->objects[x].kind - model->ops->objects[y].kind;
 	if (kind)
 		return kind;
-	uint32_t p = ops_micro(model->ops, x, model->low[x] + 1);
-	uint32_t q = ops_micro(model->ops, y, model->low[y] + 1);
+	uint32_t p = first_pending(model, x), q = first_pending(model, y);
 	return (p > q) - (p < q);
 }
 
@@ -469,6 +486,7 @@ static void issue(struct model *model, uint32_t micro)
 		model->low[m->object] = m->version;
 		return;
 	}
+	enter_sequence(model, micro);
 	switch (ops->objects[m->object].kind) {
 	case OBJECT_ENTRY:
 		issue_entry(model, micro);

@@ -6,6 +6,7 @@
 
 enum tag {
 	TAG_GROUP = 1,   /* M3, M9 */
+	TAG_MOVED = 16,  /* M9: the new name of a file asks that the old one, elsewhere, goes */
 	TAG_TREE = 2,    /* a directory and its entries */
 	TAG_ORDER = 4,   /* M4; in sequences, not in demands */
 	TAG_REPLACE = 8, /* M8 */
@@ -23,10 +24,9 @@ struct demand {
 /* What a profile makes of each micro-op. */
 struct of_micro {
 	uint32_t demands, demanded; /* lists */
-	uint32_t sequence;          /* M4; NONE */
+	uint32_t sequence;          /* M4; NONE, also once it is on disk for good */
 	uint32_t before, after;     /* its neighbours there */
 	uint32_t need_object, need_version; /* M5 */
-	bool overtook;
 };
 
 struct trail {
@@ -48,6 +48,7 @@ struct model {
 	size_t n_pending, pending_cap;
 	bool sorted;
 	struct of_micro *of;
+	uint32_t *last; /* by sequence: its newest member */
 	struct demand *demands;
 	size_t n_demands, demands_cap;
 	struct trail *trail;
@@ -57,6 +58,10 @@ struct model {
 	uint32_t *seen; /* by inode: settle_names was here */
 	uint32_t seen_now;
 };
+
+/* M5: whether an object is a size that asks for data which may yet be missing,
+ * although no choice is left for the size itself. */
+bool model_lacks(const struct model *model, uint32_t object);
 
 /* Whether an inode has a name, given what is decided. */
 enum named { NAMED_NO, NAMED_MAYBE, NAMED_YES };

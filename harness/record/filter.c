@@ -42,6 +42,7 @@ enum {
 struct code {
 	struct sock_filter *at;
 	size_t n, cap;
+	uint32_t stop; /* how the current row stops */
 };
 
 static void emit(struct code *code, struct sock_filter instruction)
@@ -80,7 +81,7 @@ static void emit_return_if(struct code *code, unsigned test, uint32_t k, uint32_
 static void emit_bits(struct code *code, unsigned arg, uint32_t bits)
 {
 	emit_load_arg(code, arg);
-	emit_return_if(code, BPF_JSET, bits, SECCOMP_RET_TRACE);
+	emit_return_if(code, BPF_JSET, bits, code->stop);
 	emit_return(code, SECCOMP_RET_ALLOW);
 }
 
@@ -89,7 +90,7 @@ static void emit_shared_map(struct code *code)
 	emit_load_arg(code, 3);
 	emit_return_if(code, BPF_JSET, MAP_ANONYMOUS, SECCOMP_RET_ALLOW);
 	/* MAP_SHARED is 1, MAP_SHARED_VALIDATE 3, MAP_PRIVATE 2. */
-	emit_return_if(code, BPF_JSET, MAP_SHARED, SECCOMP_RET_TRACE);
+	emit_return_if(code, BPF_JSET, MAP_SHARED, code->stop);
 	emit_return(code, SECCOMP_RET_ALLOW);
 }
 
@@ -97,16 +98,16 @@ static void emit_file_ioctl(struct code *code)
 {
 	emit_load_arg(code, 1);
 	emit(code, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, IOCTL_FAMILY));
-	emit_return_if(code, BPF_JEQ, IOCTL_BTRFS, SECCOMP_RET_TRACE);
-	emit_return_if(code, BPF_JEQ, IOCTL_XFS, SECCOMP_RET_TRACE);
-	emit_return_if(code, BPF_JEQ, IOCTL_EXT, SECCOMP_RET_TRACE);
+	emit_return_if(code, BPF_JEQ, IOCTL_BTRFS, code->stop);
+	emit_return_if(code, BPF_JEQ, IOCTL_XFS, code->stop);
+	emit_return_if(code, BPF_JEQ, IOCTL_EXT, code->stop);
 	emit_return(code, SECCOMP_RET_ALLOW);
 }
 
 static void emit_marker(struct code *code)
 {
 	emit_load_arg(code, 0);
-	emit_return_if(code, BPF_JEQ, MARKER_OPTION, SECCOMP_RET_TRACE);
+	emit_return_if(code, BPF_JEQ, MARKER_OPTION, code->stop);
 	emit_return(code, SECCOMP_RET_ALLOW);
 }
 
@@ -118,7 +119,7 @@ static void emit_tests(struct code *code, enum when when)
 		emit_return(code, SECCOMP_RET_ALLOW);
 		break;
 	case ALWAYS:
-		emit_return(code, SECCOMP_RET_TRACE);
+		emit_return(code, code->stop);
 		break;
 	case OPEN_ARG1:
 		emit_bits(code, 1, OPEN_CHANGES);
@@ -154,6 +155,7 @@ static void emit_tests(struct code *code, enum when when)
 static void emit_row(struct code *code, const struct syscall_row *row)
 {
 	size_t jump = code->n;
+	code->stop = SECCOMP_RET_TRACE | (uint32_t)(row - syscall_table);
 	emit_jump(code, BPF_JEQ, (uint32_t)syscall_number(row), 0, 0);
 	emit_tests(code, row->when);
 	code->at[jump].jf = (uint8_t)(code->n - jump - 1);
@@ -188,13 +190,13 @@ void filter_build(struct sock_fprog *program)
 	struct code code = {0};
 	emit_load(&code, offsetof(struct seccomp_data, arch));
 	emit_jump(&code, BPF_JEQ, filter_arch, 1, 0);
-	emit_return(&code, SECCOMP_RET_TRACE);
+	emit_return(&code, SECCOMP_RET_TRACE | FILTER_UNKNOWN);
 	emit_load(&code, offsetof(struct seccomp_data, nr));
 	for (const struct syscall_row *row = syscall_table; row->name; row++)
 		if (row->when != NEVER && syscall_number(row) >= 0)
 			emit_row(&code, row);
 	emit_known(&code);
-	emit_return(&code, SECCOMP_RET_TRACE);
+	emit_return(&code, SECCOMP_RET_TRACE | FILTER_UNKNOWN);
 	program->len = (unsigned short)code.n;
 	program->filter = code.at;
 }

@@ -9,6 +9,10 @@
 /* AUDIT_ARCH_… of this machine. */
 extern const uint32_t filter_arch;
 
+/* What a stop reports as its data where the call has no row; else it is the
+ * index of the row. */
+enum { FILTER_UNKNOWN = 0xffff };
+
 /* Builds the program.  The caller frees program->filter. */
 void filter_build(struct sock_fprog *program);
 

@@ -1,6 +1,7 @@
 /* Calls that change what is in a file. */
 #include "handlers.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -248,8 +249,12 @@ void call_truncate(struct task *task)
 	}
 	struct stat st;
 	task->call.fd = open(ours, O_PATH | O_CLOEXEC);
-	if (task->call.fd < 0 || fstat(task->call.fd, &st) != 0)
+	if (task->call.fd < 0 || fstat(task->call.fd, &st) != 0) {
+		/* Then the call will fail too, unless only ours is too long. */
+		if (errno == ENAMETOOLONG)
+			task->call.at_exit = truncated_unresolved;
 		return;
+	}
 	task->call.ino = call_identify(task->recorder, task->call.fd, &st);
 	if (task->call.ino == 0)
 		return;

@@ -30,7 +30,8 @@ int listing_read(int fd, const char *path, char ***names, size_t *n, struct err 
 		errno = failure;
 		return err_sys(err, "cannot list %s", path);
 	}
-	qsort(*names, *n, sizeof **names, by_name);
+	if (*n > 0)
+		qsort(*names, *n, sizeof **names, by_name);
 	return ERR_OK;
 }
 

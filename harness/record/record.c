@@ -67,9 +67,11 @@ static int trace_program(struct recorder *r, struct err *err)
 	sigset_t all, mask;
 	pthread_t thread;
 	struct errand errand = {r, &mask, err, ERR_OK};
-	/* The program's signals are its own business, the caller's are for the
-	 * caller's threads. */
+	/* The caller's signals are for the caller's threads.  But the tracer leaves
+	 * SIGCHLD open, of which it causes one at each stop: where there is no
+	 * handler the kernel then drops it at once, and wakes nobody. */
 	sigfillset(&all);
+	sigdelset(&all, SIGCHLD);
 	pthread_sigmask(SIG_SETMASK, &all, &mask);
 	int rc = pthread_create(&thread, NULL, tracer_main, &errand);
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
@@ -90,8 +92,9 @@ static int check(struct recorder *r, struct err *err)
 	char *difference;
 	int rc = verify_trace(r->trace, r->root, &difference, err);
 	if (difference)
-		note_add(r, NULL, EVENT_INCONCLUSIVE, "directory differs from the trace: %s",
-			 difference);
+		note_add(r, NULL, EVENT_INCONCLUSIVE, "directory differs from the trace: %s%s%s%s",
+			 difference, r->in_flight ? " (" : "", r->in_flight ? r->in_flight : "",
+			 r->in_flight ? " was in flight at the end)" : "");
 	free(difference);
 	return rc;
 }

@@ -83,10 +83,11 @@ struct recorder {
 
 	pid_t first; /* the process that was started */
 	struct process *processes;
-	uint16_t n_threads;   /* numbers given */
-	struct task *holder;  /* whose exclusive call is between its stops */
-	struct task *waiting; /* at their entry stops until the holder is done */
-	bool mapped;	      /* a file under the root is mapped shared */
+	uint16_t n_threads;    /* numbers given */
+	struct task *holder;   /* whose exclusive call is between its stops */
+	struct task *waiting;  /* at their entry stops until the holder is done */
+	const char *in_flight; /* a call whose thread was killed in it, or NULL */
+	bool mapped;	       /* a file under the root is mapped shared */
 
 	/* The tracer changes what follows under the lock; the other thread reads
 	 * it under the lock. */

@@ -101,36 +101,48 @@ static void copy(char *out, size_t size, const char *text)
 	snprintf(out, size, "%s", text ? text : "");
 }
 
+/* The compilation unit around an address.  libdw finds it by an index that not
+ * all compilers write (clang does not): then each unit is asked. */
+static Dwarf_Die *find_unit(Dwfl_Module *module, Dwarf_Addr pc, Dwarf_Addr *bias)
+{
+	Dwarf_Die *unit = dwfl_module_addrdie(module, pc, bias);
+	if (unit)
+		return unit;
+	while ((unit = dwfl_module_nextcu(module, unit, bias)))
+		if (dwarf_haspc(unit, pc - *bias) > 0)
+			return unit;
+	return NULL;
+}
+
 /* The name of the innermost function around an address, inlined ones included,
  * as the line is that of the inlined code. */
-static const char *function_name(Dwfl_Module *module, Dwarf_Addr pc, Dwarf_Die **scopes)
+static void copy_function(Dwarf_Die *unit, Dwarf_Addr pc, struct source *source)
 {
-	Dwarf_Addr bias;
-	Dwarf_Die *unit = dwfl_module_addrdie(module, pc, &bias);
-	int n = unit ? dwarf_getscopes(unit, pc - bias, scopes) : 0;
-	for (int i = 0; i < n; i++) {
-		int tag = dwarf_tag(&(*scopes)[i]);
+	Dwarf_Die *scopes = NULL;
+	int n = dwarf_getscopes(unit, pc, &scopes);
+	for (int i = 0; i < n && source->function[0] == '\0'; i++) {
+		int tag = dwarf_tag(&scopes[i]);
 		Dwarf_Attribute attr;
-		if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine)
-			continue;
-		if (dwarf_attr_integrate(&(*scopes)[i], DW_AT_name, &attr))
-			return dwarf_formstring(&attr);
+		if ((tag == DW_TAG_subprogram || tag == DW_TAG_inlined_subroutine) &&
+		    dwarf_attr_integrate(&scopes[i], DW_AT_name, &attr))
+			copy(source->function, sizeof source->function, dwarf_formstring(&attr));
 	}
-	return NULL;
+	free(scopes);
 }
 
 static void resolve(Dwfl_Module *module, Dwarf_Addr pc, struct source *source)
 {
-	Dwarf_Die *scopes = NULL;
-	const char *name = function_name(module, pc, &scopes);
-	if (!name)
-		name = dwfl_module_addrname(module, pc);
-	copy(source->function, sizeof source->function, name);
-	free(scopes);
-	Dwfl_Line *line = dwfl_module_getsrc(module, pc);
-	if (line)
-		copy(source->file, sizeof source->file,
-		     dwfl_lineinfo(line, NULL, &source->line, NULL, NULL, NULL));
+	Dwarf_Addr bias = 0;
+	Dwarf_Die *unit = find_unit(module, pc, &bias);
+	Dwarf_Line *line = unit ? dwarf_getsrc_die(unit, pc - bias) : NULL;
+	if (unit)
+		copy_function(unit, pc - bias, source);
+	if (source->function[0] == '\0')
+		copy(source->function, sizeof source->function, dwfl_module_addrname(module, pc));
+	if (line) {
+		copy(source->file, sizeof source->file, dwarf_linesrc(line, NULL, NULL));
+		dwarf_lineno(line, &source->line);
+	}
 }
 
 /* Whether a source file is part of the harness rather than of an engine. */
@@ -156,6 +168,7 @@ bool symbols_frame(struct symbols *symbols, uint32_t stack, size_t i, struct sou
 	if (o->module)
 		resolve(o->module, frame->offset + o->bias, source);
 	source->system = o->system || is_harness_file(source->file) ||
+			 strcmp(source->function, "_start") == 0 ||
 			 (source->file[0] == '\0' &&
 			  is_system_directory(trace->modules[frame->module].path));
 	return true;

@@ -25,6 +25,8 @@ const struct syscall_row syscall_table[] = {
 	{NULL, -1, -1, NO_EFFECT, NEVER, NULL},
 };
 
+#define SYSCALLS (sizeof syscall_table / sizeof *syscall_table - 1)
+
 /* The numbers are what the headers of this machine say. */
 #define NEWER(n, x, handling, handler, when)
 #ifdef __x86_64__
@@ -47,12 +49,12 @@ int syscall_number(const struct syscall_row *row)
 #endif
 }
 
-const struct syscall_row *syscall_find(uint64_t number)
+const struct syscall_row *syscall_row(size_t index, uint64_t number)
 {
-	for (const struct syscall_row *row = syscall_table; row->name; row++)
-		if (syscall_number(row) >= 0 && (uint64_t)syscall_number(row) == number)
-			return row;
-	return NULL;
+	if (index >= SYSCALLS)
+		return NULL;
+	const struct syscall_row *row = &syscall_table[index];
+	return syscall_number(row) >= 0 && (uint64_t)syscall_number(row) == number ? row : NULL;
 }
 
 bool record_syscall(size_t i, struct record_syscall *row)
@@ -63,7 +65,7 @@ bool record_syscall(size_t i, struct record_syscall *row)
 		[INCONCLUSIVE] = "inconclusive",
 		[REFUSED] = "refused",
 	};
-	if (i >= sizeof syscall_table / sizeof *syscall_table - 1)
+	if (i >= SYSCALLS)
 		return false;
 	const struct syscall_row *r = &syscall_table[i];
 	*row = (struct record_syscall){r->name, words[r->handling], r->x86_64, r->aarch64};

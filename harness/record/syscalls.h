@@ -36,8 +36,9 @@ struct syscall_row {
 /* Ends with a NULL name. */
 extern const struct syscall_row syscall_table[];
 
-/* The row of a number of this machine's architecture, or NULL. */
-const struct syscall_row *syscall_find(uint64_t number);
+/* The row with that index, or NULL where there is none or its number on this
+ * machine is another.  (The filter reports the index of the row it stops at.) */
+const struct syscall_row *syscall_row(size_t index, uint64_t number);
 
 /* The row's number on this machine, or -1. */
 int syscall_number(const struct syscall_row *row);

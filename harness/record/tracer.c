@@ -112,6 +112,7 @@ static void call_finish(struct task *task)
 	struct recorder *r = task->recorder;
 	if (task->call.recorded)
 		r->result->calls++;
+	task->call.recorded = false;
 	if (task->call.fd >= 0)
 		close(task->call.fd);
 	task->call.fd = -1;
@@ -136,6 +137,8 @@ static void task_remove(struct task *task)
 {
 	struct recorder *r = task->recorder;
 	waiting_remove(r, task);
+	if (task->call.at_exit)
+		r->in_flight = task->row->name;
 	call_finish(task);
 	pthread_mutex_lock(&r->lock);
 	HASH_DEL(r->tasks, task);
@@ -219,7 +222,8 @@ static void on_entry(struct task *task)
 		return;
 	}
 	const struct syscall_row *row =
-		info.arch == filter_arch ? syscall_find(info.seccomp.nr) : NULL;
+		info.arch == filter_arch ? syscall_row(info.seccomp.ret_data, info.seccomp.nr)
+					 : NULL;
 	if (!row || !row->enter) {
 		on_unknown(task, &info);
 		return;

@@ -79,7 +79,7 @@ struct target_row {
 	const char *options;  /* expanded: "variant=hardened,sync=sync,…" */
 	const char *workload; /* expanded, workload_describe */
 	const char *contract; /* in words */
-	const char *expected; /* fingerprints expected, space separated */
+	const char *expected; /* findings expected, space separated: see store_finding_is */
 	uint64_t seed;
 	uint32_t calls, operations, changes, micros, points;
 	const char *inconclusive; /* "" or why */
@@ -165,6 +165,13 @@ struct window_row {
 	uint32_t points;     /* crash points, of all profiles */
 	uint64_t tested, violations;
 };
+
+/* Takes the next word of a list separated by spaces: false at its end. */
+bool store_next_word(const char **list, const char **word, size_t *length);
+
+/* Whether a finding is the one that a word of an expectation names: by its
+ * fingerprint, or by its first rule and one of its minimal profiles, "O2@posix". */
+bool store_finding_is(const struct finding_row *row, const char *word, size_t length);
 
 /* ---- reading: rows one at a time; texts are valid until the next call with
  * the same query (store_get_*: until the next call of the same function) ---- */

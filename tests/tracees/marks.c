@@ -25,7 +25,7 @@ __attribute__((noinline)) static void stack_leaf(int fd, int which)
 	if (which == 0)
 		NEED(syscall(SYS_write, fd, "a", 1)); /* stack: leaf a */
 	else
-		NEED(syscall(SYS_write, fd, "b", 1)); /* stack: leaf b */
+		NEED(syscall(SYS_pwrite64, fd, "b", 1, 0L)); /* stack: leaf b */
 	__asm__ volatile("" ::: "memory");
 }
 

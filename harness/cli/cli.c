@@ -1,0 +1,180 @@
+#include "cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { OPTIONS_MAX = 48 };
+
+static void print_help(const struct cli_command *c)
+{
+	printf("Usage: powercut %s %s\n\n%s.\n", c->name, c->arguments, c->help);
+	if (c->details)
+		printf("\n%s", c->details);
+	printf("\nOptions:\n");
+	for (const struct cli_option *o = c->options; o->name; o++) {
+		char left[64];
+		snprintf(left, sizeof left, "--%s%s%s", o->name, o->arg ? " " : "",
+			 o->arg ? o->arg : "");
+		printf("  %-22s %s\n", left, o->help);
+	}
+	printf("  %-22s %s\n", "--help", "show this");
+}
+
+int cli_parse(const struct cli_command *c, void *ctx, int argc, char **argv, int *rest,
+	      int *exit_code)
+{
+	struct option table[OPTIONS_MAX] = {{0}};
+	int n = 0, at = 0;
+	for (; c->options[n].name; n++)
+		table[n] = (struct option){c->options[n].name,
+					   c->options[n].arg ? required_argument : no_argument,
+					   NULL, 0};
+	table[n] = (struct option){"help", no_argument, NULL, 0};
+	opterr = 0;
+	optind = 1;
+	for (;;) {
+		/* "+": what follows the first argument is not ours. */
+		int found = getopt_long(argc, argv, "+:", table, &at);
+		if (found == -1)
+			break;
+		if (found == '?' || found == ':') {
+			*exit_code = cli_usage(c->name,
+					       found == ':' ? "%s needs a value"
+							    : "%s is not an option of it",
+					       argv[optind - 1]);
+			return 1;
+		}
+		if (at == n) {
+			print_help(c);
+			*exit_code = 0;
+			return 1;
+		}
+		struct err err;
+		if (c->options[at].set(ctx, optarg, &err)) {
+			*exit_code = cli_usage(c->name, "--%s: %s", c->options[at].name, err.text);
+			return 1;
+		}
+	}
+	*rest = optind;
+	return 0;
+}
+
+int cli_fail(const char *name, const struct err *err)
+{
+	fflush(stdout);
+	fprintf(stderr, "powercut %s: %s\n", name, err->text);
+	return err_exit_code(err->code);
+}
+
+int cli_usage(const char *name, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	fprintf(stderr, "powercut %s: ", name);
+	vfprintf(stderr, fmt, args);
+	fprintf(stderr, "\nTry `powercut %s --help`.\n", name);
+	va_end(args);
+	return EXIT_WRONG_USAGE;
+}
+
+/* Digits, then one of the suffixes. */
+static int parse_scaled(const char *text, const char *const *suffixes, const uint64_t *factors,
+			const char *expected, uint64_t *value, struct err *err)
+{
+	char *end;
+	errno = 0;
+	uint64_t n = strtoull(text, &end, 10);
+	for (int i = 0; suffixes[i] && text[0] >= '0' && text[0] <= '9' && !errno; i++)
+		if (strcmp(end, suffixes[i]) == 0 && n <= UINT64_MAX / factors[i]) {
+			*value = n * factors[i];
+			return ERR_OK;
+		}
+	return err_set(err, ERR_USAGE, "\"%s\" is not %s", text, expected);
+}
+
+int cli_parse_time(const char *text, uint64_t *ms, struct err *err)
+{
+	static const char *const suffixes[] = {"", "ms", "s", "m", "h", NULL};
+	static const uint64_t factors[] = {1000, 1, 1000, 60000, 3600000};
+	return parse_scaled(text, suffixes, factors, "a time such as 500ms, 10s, 2m or 1h", ms,
+			    err);
+}
+
+int cli_parse_size(const char *text, uint64_t *bytes, struct err *err)
+{
+	static const char *const suffixes[] = {"", "K", "M", "G", NULL};
+	static const uint64_t factors[] = {1, 1 << 10, 1 << 20, 1 << 30};
+	return parse_scaled(text, suffixes, factors, "a size such as 4096, 64K, 512M or 1G", bytes,
+			    err);
+}
+
+int cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *value, struct err *err)
+{
+	char *end;
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	if (*end || text[0] < '0' || text[0] > '9' || errno || *value < min || *value > max)
+		return err_set(err, ERR_USAGE,
+			       "\"%s\" is not a number from %" PRIu64 " to %" PRIu64, text, min,
+			       max);
+	return ERR_OK;
+}
+
+int cli_print(const struct buf *out, int code)
+{
+	for (size_t at = 0; at < out->len;) {
+		ssize_t n = write(STDOUT_FILENO, out->data + at, out->len - at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EPIPE)
+			return code;
+		if (n < 0) {
+			fprintf(stderr, "powercut: standard output: %s\n", strerror(errno));
+			return 70;
+		}
+		at += (size_t)n;
+	}
+	return code;
+}
+
+struct store *cli_open(const char *command, const char *path, int *exit_code)
+{
+	struct store *store = NULL;
+	struct err err;
+	if (store_open(path ? path : CLI_DATABASE, &store, &err)) {
+		*exit_code = cli_fail(command, &err);
+		return NULL;
+	}
+	return store;
+}
+
+int cli_campaign(struct store *store, const char *text, int64_t *id, struct err *err)
+{
+	uint64_t number;
+	if (!text)
+		return store_last_campaign(store, id, err);
+	int rc = cli_parse_number(text, 1, INT64_MAX, &number, err);
+	*id = (int64_t)number;
+	return rc ? err_wrap(err, "campaign") : ERR_OK;
+}
+
+uint32_t cli_width(void)
+{
+	struct winsize w;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col >= 60)
+		return w.ws_col;
+	return 80;
+}
+
+bool cli_colour(void)
+{
+	const char *no = getenv("NO_COLOR");
+	return isatty(STDOUT_FILENO) && !(no && *no);
+}

@@ -1,0 +1,22 @@
+/* The subcommands: X(name).  main.c makes the table of them; each is defined as
+ * `const struct cli_command cli_NAME` in NAME.c. */
+#ifndef POWERCUT_COMMANDS_H
+#define POWERCUT_COMMANDS_H
+
+#include "cli.h"
+
+#define CLI_COMMANDS(X)                                                                            \
+	X(run)                                                                                     \
+	X(report)                                                                                  \
+	X(show)                                                                                    \
+	X(repro)                                                                                   \
+	X(gate)                                                                                    \
+	X(list)                                                                                    \
+	X(trace)                                                                                   \
+	X(bench)
+
+#define X(name) extern const struct cli_command cli_##name;
+CLI_COMMANDS(X)
+#undef X
+
+#endif

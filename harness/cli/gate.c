@@ -1,0 +1,216 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "mem.h"
+
+struct gate {
+	const char *db, *baseline, *campaign;
+	bool json;
+};
+
+static int set_db(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct gate *)ctx)->db = value;
+	return ERR_OK;
+}
+
+static int set_baseline(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct gate *)ctx)->baseline = value;
+	return ERR_OK;
+}
+
+static int set_campaign(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct gate *)ctx)->campaign = value;
+	return ERR_OK;
+}
+
+static int set_json(void *ctx, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct gate *)ctx)->json = true;
+	return ERR_OK;
+}
+
+static const struct cli_option options[] = {
+	{"baseline", "FILE", "database with the findings that are known", set_baseline},
+	{"db", "FILE", "database with the campaign to judge [powercut.db]", set_db},
+	{"campaign", "N", "which one [the newest]", set_campaign},
+	{"json", NULL, "for machines", set_json},
+	{0},
+};
+
+/* A finding, as far as a gate needs it. */
+struct known {
+	char *fingerprint, *title, *target;
+	bool matched;
+};
+
+struct findings {
+	struct known *list;
+	size_t n, cap;
+};
+
+static void findings_finish(struct findings *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		free(f->list[i].fingerprint);
+		free(f->list[i].title);
+		free(f->list[i].target);
+	}
+	free(f->list);
+}
+
+static struct known *find(struct findings *f, const char *fingerprint)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->list[i].fingerprint, fingerprint) == 0)
+			return &f->list[i];
+	return NULL;
+}
+
+/* All findings of a campaign, or of all where campaign is 0, each once. */
+static int collect(struct store *store, int64_t campaign, struct findings *f, struct err *err)
+{
+	struct store_query *q = NULL;
+	struct finding_row row;
+	int rc;
+	while ((rc = store_next_finding(store, &q, campaign, &row, err)) == 1)
+		if (!find(f, row.fingerprint))
+			*MEM_PUSH(f->list, f->n, f->cap) =
+				(struct known){.fingerprint = mem_printf("%s", row.fingerprint),
+					       .title = mem_printf("%s", row.title),
+					       .target = mem_printf("%" PRId64, row.target)};
+	store_query_end(&q);
+	return rc;
+}
+
+/* The campaign's own exit code, when it ended: a gate must not turn what was not
+ * decided into a pass. */
+static int campaign_code(struct store *store, int64_t id, int *code, struct err *err)
+{
+	struct store_query *q = NULL;
+	struct campaign_row row;
+	int rc;
+	*code = -1;
+	while ((rc = store_next_campaign(store, &q, &row, err)) == 1)
+		if (row.id == id)
+			*code = row.exit_code;
+	store_query_end(&q);
+	return rc;
+}
+
+static void put_finding(const struct gate *g, const struct known *k, const char *what, bool first,
+			struct buf *out)
+{
+	if (!g->json) {
+		buf_printf(out, "%-5s %s  %s\n", what, k->fingerprint, k->title);
+		return;
+	}
+	buf_printf(out, "%s{\"fingerprint\":\"%s\",\"title\":\"", first ? "" : ",", k->fingerprint);
+	buf_json(out, k->title, strlen(k->title));
+	buf_string(out, "\"}");
+}
+
+static size_t put_unmatched(const struct gate *g, const struct findings *f, const char *what,
+			    struct buf *out)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < f->n; i++)
+		if (!f->list[i].matched)
+			put_finding(g, &f->list[i], what, n++ == 0, out);
+	return n;
+}
+
+static int judge(const struct gate *g, struct findings *now, struct findings *before, int code,
+		 struct buf *out)
+{
+	for (size_t i = 0; i < now->n; i++) {
+		struct known *k = find(before, now->list[i].fingerprint);
+		if (k)
+			k->matched = now->list[i].matched = true;
+	}
+	if (g->json)
+		buf_string(out, "{\"format\":\"powercut-gate\",\"version\":1,\"new\":[");
+	size_t fresh = put_unmatched(g, now, "new", out);
+	if (g->json)
+		buf_string(out, "],\"gone\":[");
+	size_t gone = put_unmatched(g, before, "gone", out);
+	bool undecided = code == EXIT_INCONCLUSIVE || code == EXIT_NOTHING || code < 0;
+	int result = fresh ? EXIT_VIOLATION : undecided ? code < 0 ? EXIT_INCONCLUSIVE : code : 0;
+	const char *verdict = fresh ? "new findings" : undecided ? "undecided" : "passed";
+	if (g->json)
+		buf_printf(out, "],\"known\":%zu,\"verdict\":\"%s\"}\n", now->n - fresh, verdict);
+	else
+		buf_printf(out, "gate: %s (%zu new, %zu known, %zu gone)%s\n", verdict, fresh,
+			   now->n - fresh, gone,
+			   code < 0    ? ": the campaign did not end"
+			   : undecided ? ": the campaign was inconclusive or tested nothing"
+				       : "");
+	return result;
+}
+
+static int compare(const struct gate *g, struct store *store, struct store *baseline,
+		   struct buf *out, int *code, struct err *err)
+{
+	struct findings now = {0}, before = {0};
+	int64_t id;
+	int ended = -1;
+	int rc = cli_campaign(store, g->campaign, &id, err);
+	if (!rc)
+		rc = campaign_code(store, id, &ended, err);
+	if (!rc)
+		rc = collect(store, id, &now, err);
+	if (!rc)
+		rc = collect(baseline, 0, &before, err);
+	if (!rc)
+		*code = judge(g, &now, &before, ended, out);
+	findings_finish(&now);
+	findings_finish(&before);
+	return rc;
+}
+
+static int run(int argc, char **argv, const char *command_line)
+{
+	struct gate g = {0};
+	struct store *store = NULL, *baseline = NULL;
+	struct buf out = {0};
+	struct err err;
+	int rest, code;
+	(void)command_line;
+	if (cli_parse(&cli_gate, &g, argc, argv, &rest, &code))
+		return code;
+	if (rest < argc)
+		return cli_usage("gate", "\"%s\" is too much", argv[rest]);
+	if (!g.baseline)
+		return cli_usage("gate", "--baseline FILE is missing");
+	store = cli_open("gate", g.db, &code);
+	if (store)
+		baseline = cli_open("gate", g.baseline, &code);
+	if (baseline)
+		code = compare(&g, store, baseline, &out, &code, &err) ? cli_fail("gate", &err)
+								       : cli_print(&out, code);
+	buf_finish(&out);
+	store_close(baseline);
+	store_close(store);
+	return code;
+}
+
+const struct cli_command cli_gate = {
+	.name = "gate",
+	.arguments = "--baseline FILE [OPTIONS]",
+	.help = "Compares a campaign with a baseline: the exit code for CI",
+	.details = "Exit code 1 where the campaign has a finding whose fingerprint the baseline "
+		   "lacks;\n"
+		   "2 or 3 where the campaign was inconclusive or tested nothing; 0 otherwise.\n",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,67 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+
+static const struct cli_command *const commands[] = {
+#define X(name) &cli_##name,
+	CLI_COMMANDS(X)
+#undef X
+};
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void help(FILE *to)
+{
+	fprintf(to, "Usage: powercut COMMAND [OPTIONS]\n\n"
+		    "Crash-consistency tests for storage engines: records what an engine asks of\n"
+		    "the disk, works out every state the disk could be in had the power failed at\n"
+		    "each moment, and checks what the engine recovers from it.\n\nCommands:\n");
+	for (int i = 0; i < COMMANDS; i++)
+		fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->help);
+	fprintf(to, "\n`powercut COMMAND --help` tells more.  `powercut run` without options runs\n"
+		    "the built-in campaign.\n\n"
+		    "Exit codes: 0 passed, 1 an invariant was violated, 2 inconclusive, 3 nothing\n"
+		    "was exercised, 64 wrong usage, 70 internal error.\n");
+}
+
+/* The command line as one readable text, for the store. */
+static const char *join(int argc, char **argv, struct buf *out)
+{
+	for (int i = 0; i < argc; i++) {
+		bool plain = argv[i][0] && !strpbrk(argv[i], " \t\n'\"\\$`*?&|;<>()");
+		buf_printf(out, plain ? "%s%s" : "%s'%s'", i ? " " : "", i ? argv[i] : "powercut");
+	}
+	return buf_text(out);
+}
+
+int main(int argc, char **argv)
+{
+	struct buf line = {0};
+	int code = EXIT_WRONG_USAGE;
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		help(stderr);
+		return code;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		help(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("powercut %s\n", POWERCUT_VERSION);
+		return 0;
+	}
+	for (int i = 0; i < COMMANDS; i++)
+		if (strcmp(argv[1], commands[i]->name) == 0) {
+			code = commands[i]->run(argc - 1, argv + 1, join(argc, argv, &line));
+			buf_finish(&line);
+			return code;
+		}
+	fprintf(stderr, "powercut: \"%s\" is not a command, expected one of", argv[1]);
+	for (int i = 0; i < COMMANDS; i++)
+		fprintf(stderr, " %s", commands[i]->name);
+	fprintf(stderr, "\nTry `powercut --help`.\n");
+	return code;
+}

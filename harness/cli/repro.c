@@ -1,0 +1,154 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "campaign.h"
+#include "commands.h"
+#include "disk.h"
+
+struct repro {
+	const char *db, *export, *tmp;
+	struct child_limits limits;
+};
+
+static int set_db(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct repro *)ctx)->db = value;
+	return ERR_OK;
+}
+
+static int set_export(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct repro *)ctx)->export = value;
+	return ERR_OK;
+}
+
+static int set_tmp(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct repro *)ctx)->tmp = value;
+	return ERR_OK;
+}
+
+static int set_timeout(void *ctx, const char *value, struct err *err)
+{
+	uint64_t ms;
+	int rc = cli_parse_time(value, &ms, err);
+	if (!rc && (ms == 0 || ms > 3600000))
+		rc = err_set(err, ERR_USAGE, "\"%s\" is not a time from 1ms to 1h", value);
+	if (!rc)
+		((struct repro *)ctx)->limits.wall_ms = (uint32_t)ms;
+	return rc;
+}
+
+static const struct cli_option options[] = {
+	{"db", "FILE", "database [powercut.db]", set_db},
+	{"export", "DIR", "write the state's files to DIR, which must be new or empty", set_export},
+	{"timeout", "TIME", "wall time of the recovery [1s]", set_timeout},
+	{"tmp", "DIR", "where the image is made [/dev/shm]", set_tmp},
+	{0},
+};
+
+/* The place in the history at which a state of this point is judged: all events
+ * before the step in flight, or with an acknowledgement just given. */
+static struct bounds bounds_at(struct campaign_subject *c)
+{
+	const struct ops *ops = c->s.ops;
+	uint32_t events = 0;
+	if (c->state.point > 0) {
+		const struct step *s = &ops->steps[c->state.point - 1];
+		events = s->event + (s->kind == STEP_MICRO ? 0 : 1);
+	}
+	bool power = model_profile(c->model)->order != ORDER_ISSUED;
+	return history_bounds(c->s.history, &c->contract, events, power);
+}
+
+static int print_verdict(struct campaign_subject *c, const struct recovery *r)
+{
+	struct bounds bounds = bounds_at(c);
+	struct verdict verdict = {.broken = RULE_BIT(RULE_O1)};
+	struct buf why = {0};
+	printf("target     %s\n", c->s.name);
+	printf("profile    %s\n", model_profile(c->model)->name);
+	printf("history    %u changes begun, %u acknowledged, %u of them durable by contract\n",
+	       bounds.begun, bounds.acked, bounds.durable);
+	bool unsure = r->end == RECOVERY_UNSTABLE || r->end == RECOVERY_BROKEN;
+	if (r->end == RECOVERY_OK) {
+		judge_contents(c->s.judge, r->contents, &bounds, &verdict);
+		if (verdict.has_prefix)
+			printf("recovered  the first %u changes\n", verdict.prefix);
+		else
+			printf("recovered  no prefix of the changes\n");
+	} else {
+		printf("recovery   %s\n", r->text);
+	}
+	for (int rule = RULE_O1; rule < RULES_END && !unsure; rule++) {
+		if (!(verdict.broken & RULE_BIT(rule)))
+			continue;
+		buf_clear(&why);
+		if (r->end == RECOVERY_OK)
+			judge_explain(c->s.judge, r->contents, &bounds, (enum rule)rule, &why);
+		else
+			buf_string(&why, r->text);
+		printf("breaks     %s %s: %s\n", rule_name((enum rule)rule),
+		       rule_promise((enum rule)rule), buf_text(&why));
+	}
+	buf_finish(&why);
+	printf("verdict    %s\n", unsure ? "inconclusive" : verdict.broken ? "fail" : "pass");
+	return unsure ? EXIT_INCONCLUSIVE : verdict.broken ? EXIT_VIOLATION : 0;
+}
+
+static int recover_again(struct campaign_subject *c, const struct repro *r, struct err *err,
+			 int *code)
+{
+	struct pool_options pool = {.jobs = 1, .parent = r->tmp, .limits = r->limits, .cpu = -1};
+	struct recovery recovery;
+	int rc = pool_create(c->s.ops, c->s.history, &c->recover_job, &pool, &c->s.pool, err);
+	if (!rc)
+		rc = pool_run(c->s.pool, &c->state, &recovery, err);
+	if (!rc)
+		*code = print_verdict(c, &recovery);
+	pool_destroy(c->s.pool);
+	c->s.pool = NULL;
+	return rc;
+}
+
+static int run(int argc, char **argv, const char *command_line)
+{
+	struct repro r = {0};
+	struct campaign_subject subject = {0};
+	int rest, code = 0;
+	struct err err;
+	(void)command_line;
+	if (cli_parse(&cli_repro, &r, argc, argv, &rest, &code))
+		return code;
+	if (argc - rest != 1)
+		return cli_usage("repro", "expected one crash-state ID, as reports print it");
+	struct store *store = cli_open("repro", r.db, &code);
+	if (!store)
+		return code;
+	int rc = campaign_rebuild(store, argv[rest], &subject, &err);
+	if (!rc && r.export) {
+		rc = disk_export(subject.s.ops, &subject.state, r.export, &err);
+		if (!rc)
+			printf("%s: the files as the crash left them\n", r.export);
+	} else if (!rc) {
+		rc = recover_again(&subject, &r, &err, &code);
+	}
+	if (rc)
+		code = cli_fail("repro", &err);
+	campaign_subject_finish(&subject);
+	store_close(store);
+	return code;
+}
+
+const struct cli_command cli_repro = {
+	.name = "repro",
+	.arguments = "[OPTIONS] ID",
+	.help = "Rebuilds a crash state from its ID; recovers and judges it again",
+	.details = "The database alone is needed.  With --export, the state is written and not\n"
+		   "recovered.  Exit code: 0 the state passes, 1 it fails, 2 inconclusive.\n",
+	.options = options,
+	.run = run,
+};

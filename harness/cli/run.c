@@ -1,0 +1,324 @@
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "campaign.h"
+#include "commands.h"
+#include "mem.h"
+#include "reports.h"
+#include "status.h"
+
+enum { TARGETS_MAX = 64, PROFILES_MAX = 32 };
+
+struct run {
+	struct campaign_options options;
+	struct campaign_target targets[TARGETS_MAX + 1];
+	const struct profile *profiles[PROFILES_MAX + 1];
+	size_t n_targets, n_profiles;
+	const char *mix, *contract, *expect, *db;
+	bool json, quiet;
+};
+
+static volatile bool interrupted;
+
+static void on_interrupt(int signal_number)
+{
+	(void)signal_number;
+	interrupted = true;
+}
+
+/* ---- options ---- */
+
+static int set_engine(void *ctx, const char *value, struct err *err)
+{
+	struct run *r = ctx;
+	if (r->n_targets == TARGETS_MAX)
+		return err_set(err, ERR_USAGE, "more than %d targets", TARGETS_MAX);
+	r->targets[r->n_targets++].spec = value;
+	return ERR_OK;
+}
+
+static int set_model(void *ctx, const char *value, struct err *err)
+{
+	struct run *r = ctx;
+	for (const char *p = value; *p;) {
+		size_t n = strcspn(p, ",");
+		char *name = mem_dup(p, n);
+		const struct profile *profile = profile_find(name);
+		if (!profile || r->n_profiles == PROFILES_MAX) {
+			struct buf known = {0};
+			for (const struct profile *k = profile_table; k->name; k++)
+				buf_printf(&known, " %s", k->name);
+			int rc = err_set(err, ERR_USAGE,
+					 "\"%s\" is not a profile, expected one of%s", name,
+					 buf_text(&known));
+			buf_finish(&known);
+			free(name);
+			return rc;
+		}
+		bool again = false;
+		for (size_t i = 0; i < r->n_profiles; i++)
+			again = again || r->profiles[i] == profile;
+		if (!again)
+			r->profiles[r->n_profiles++] = profile;
+		free(name);
+		p += n + (p[n] == ',');
+	}
+	return r->n_profiles ? ERR_OK : err_set(err, ERR_USAGE, "names no profile");
+}
+
+static int set_number(const char *value, uint64_t min, uint64_t max, uint32_t *to, struct err *err)
+{
+	uint64_t n;
+	int rc = cli_parse_number(value, min, max, &n, err);
+	if (!rc)
+		*to = (uint32_t)n;
+	return rc;
+}
+
+/* The options of the workload are words of its own little language. */
+static int set_workload(struct run *r, const char *word, const char *value, struct err *err)
+{
+	char *text = mem_printf("%s=%s", word, value);
+	int rc = workload_parse(text, &r->options.workload, err);
+	free(text);
+	return rc;
+}
+
+static int set_ops(void *ctx, const char *value, struct err *err)
+{
+	return set_workload(ctx, "ops", value, err);
+}
+
+static int set_keys(void *ctx, const char *value, struct err *err)
+{
+	return set_workload(ctx, "keys", value, err);
+}
+
+static int set_values(void *ctx, const char *value, struct err *err)
+{
+	return set_workload(ctx, "values", value, err);
+}
+
+static int set_batches(void *ctx, const char *value, struct err *err)
+{
+	return set_workload(ctx, "batches", value, err);
+}
+
+static int set_reuse(void *ctx, const char *value, struct err *err)
+{
+	return set_workload(ctx, "reuse", value, err);
+}
+
+static int set_empty(void *ctx, const char *value, struct err *err)
+{
+	return set_workload(ctx, "empty", value, err);
+}
+
+static int set_mix(void *ctx, const char *value, struct err *err)
+{
+	struct workload_options probe = {0};
+	((struct run *)ctx)->mix = value;
+	return workload_parse_mix(value, &probe, err);
+}
+
+static int set_contract(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct run *)ctx)->contract = value;
+	return ERR_OK;
+}
+
+static int set_expect(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct run *)ctx)->expect = value;
+	return ERR_OK;
+}
+
+static int set_db(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct run *)ctx)->db = value;
+	return ERR_OK;
+}
+
+static int set_seed(void *ctx, const char *value, struct err *err)
+{
+	return cli_parse_number(value, 1, INT64_MAX, &((struct run *)ctx)->options.seed, err);
+}
+
+static int set_budget(void *ctx, const char *value, struct err *err)
+{
+	return cli_parse_time(value, &((struct run *)ctx)->options.budget_ms, err);
+}
+
+static int set_states(void *ctx, const char *value, struct err *err)
+{
+	struct run *r = ctx;
+	int rc = cli_parse_number(value, 0, INT64_MAX, &r->options.states_max, err);
+	if (!rc && r->options.states_max == 0)
+		r->options.states_max = UINT64_MAX;
+	return rc;
+}
+
+static int set_jobs(void *ctx, const char *value, struct err *err)
+{
+	return set_number(value, 1, 256, &((struct run *)ctx)->options.jobs, err);
+}
+
+static int set_timeout(void *ctx, const char *value, struct err *err)
+{
+	uint64_t ms;
+	int rc = cli_parse_time(value, &ms, err);
+	if (!rc && (ms == 0 || ms > 3600000))
+		rc = err_set(err, ERR_USAGE, "\"%s\" is not a time from 1ms to 1h", value);
+	if (!rc)
+		((struct run *)ctx)->options.limits.wall_ms = (uint32_t)ms;
+	return rc;
+}
+
+static int set_memory(void *ctx, const char *value, struct err *err)
+{
+	return cli_parse_size(value, &((struct run *)ctx)->options.limits.memory_bytes, err);
+}
+
+static int set_disk(void *ctx, const char *value, struct err *err)
+{
+	return cli_parse_size(value, &((struct run *)ctx)->options.limits.disk_bytes, err);
+}
+
+static int set_tmp(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct run *)ctx)->options.tmp = value;
+	return ERR_OK;
+}
+
+#define FLAG(name, field)                                                                          \
+	static int set_##name(void *ctx, const char *value, struct err *err)                       \
+	{                                                                                          \
+		(void)value;                                                                       \
+		(void)err;                                                                         \
+		((struct run *)ctx)->field = true;                                                 \
+		return ERR_OK;                                                                     \
+	}
+FLAG(live, options.live)
+FLAG(power, options.live_power)
+FLAG(no_stacks, options.no_stacks)
+FLAG(no_outcomes, options.no_outcomes)
+FLAG(json, json)
+FLAG(quiet, quiet)
+
+static const struct cli_option options[] = {
+	{"engine", "SPEC", "engine and options, wal:sync=batch,batch=8; repeatable", set_engine},
+	{"model", "NAME,...", "persistence profiles [all; see list profiles]", set_model},
+	{"ops", "N", "operations of the workload [60]", set_ops},
+	{"mix", "OP=W,...", "operations and weights, put=60,delete=15,sync", set_mix},
+	{"keys", "N", "distinct keys [12]", set_keys},
+	{"values", "MIN-MAX", "bytes of a value [24-200]", set_values},
+	{"batches", "MIN-MAX", "changes of a batch [2-40]", set_batches},
+	{"reuse", "PERCENT", "writes that go to a key used before [70]", set_reuse},
+	{"empty", "PERCENT", "values that are empty [0]", set_empty},
+	{"contract", "WORDS", "override: each, every=N, on-sync, kill, power, ...", set_contract},
+	{"expect", "LIST", "findings that must occur, \"O2@posix O4@kill\"", set_expect},
+	{"seed", "N", "seed of the workload and of choosing [1]", set_seed},
+	{"max-states", "N", "states a target and profile, 0: no limit [20000]", set_states},
+	{"budget", "TIME", "stop after so long: 30s, 5m [none]", set_budget},
+	{"jobs", "N", "workers [one a CPU]", set_jobs},
+	{"timeout", "TIME", "wall time of one recovery [1s]", set_timeout},
+	{"memory", "SIZE", "memory of one recovery [1G]", set_memory},
+	{"disk", "SIZE", "what one recovery may write [512M]", set_disk},
+	{"tmp", "DIR", "where images are made [/dev/shm]", set_tmp},
+	{"live", NULL, "also kill the engine for real at its fault points", set_live},
+	{"power", NULL, "with --live: and ask what a disk may have kept", set_power},
+	{"no-stacks", NULL, "record without call stacks", set_no_stacks},
+	{"no-outcomes", NULL, "keep passing outcomes out of the database", set_no_outcomes},
+	{"db", "FILE", "database [powercut.db]", set_db},
+	{"json", NULL, "the report as JSON", set_json},
+	{"quiet", NULL, "no progress, only the report", set_quiet},
+	{0},
+};
+
+static int print_report(const struct run *r, struct store *store,
+			const struct campaign_result *result)
+{
+	struct buf out = {0};
+	struct err err;
+	struct report_options how = {.width = cli_width(), .colour = cli_colour()};
+	report_function *render = r->json ? report_json : report_text;
+	int rc = render(store, result->id, &how, &out, &err);
+	int code = rc ? cli_fail("run", &err) : cli_print(&out, result->exit_code);
+	buf_finish(&out);
+	return code;
+}
+
+static int run_campaign(struct run *r)
+{
+	struct store *store = NULL;
+	struct campaign_result result;
+	struct err err;
+	struct status status;
+	struct sigaction action = {.sa_handler = on_interrupt};
+	int rc = store_create(r->db ? r->db : CLI_DATABASE, &store, &err);
+	if (rc)
+		return cli_fail("run", &err);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	r->options.stop = &interrupted;
+	status_init(&status, r->quiet || r->json);
+	r->options.progress = status_show;
+	r->options.progress_arg = &status;
+	rc = campaign_run(&r->options, store, &result, &err);
+	status_finish(&status);
+	int code = rc ? cli_fail("run", &err) : print_report(r, store, &result);
+	store_close(store);
+	return code;
+}
+
+static int run(int argc, char **argv, const char *command_line)
+{
+	struct run *r = mem_alloc(1, sizeof *r);
+	int rest, code;
+	if (cli_parse(&cli_run, r, argc, argv, &rest, &code))
+		goto done;
+	if (rest < argc) {
+		code = cli_usage("run", "\"%s\" is too much: targets are named by --engine",
+				 argv[rest]);
+		goto done;
+	}
+	if (r->options.live_power && !r->options.live) {
+		code = cli_usage("run", "--power goes with --live");
+		goto done;
+	}
+	if (!r->n_targets && (r->contract || r->expect || r->mix)) {
+		code = cli_usage("run", "--%s goes with --engine",
+				 r->contract ? "contract"
+				 : r->expect ? "expect"
+					     : "mix");
+		goto done;
+	}
+	for (size_t i = 0; i < r->n_targets; i++) {
+		r->targets[i].mix = r->mix;
+		r->targets[i].contract = r->contract;
+		r->targets[i].expected = r->expect;
+	}
+	r->options.targets = r->n_targets ? r->targets : NULL;
+	r->options.profiles = r->n_profiles ? r->profiles : NULL;
+	r->options.command = command_line;
+	code = run_campaign(r);
+done:
+	free(r);
+	return code;
+}
+
+const struct cli_command cli_run = {
+	.name = "run",
+	.arguments = "[OPTIONS]",
+	.help = "Runs a campaign; without --engine, the built-in one",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,149 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "symbols.h"
+#include "trace_codec.h"
+
+struct trace_command {
+	const char *db, *target;
+	bool stacks;
+};
+
+static int set_db(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct trace_command *)ctx)->db = value;
+	return ERR_OK;
+}
+
+static int set_target(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct trace_command *)ctx)->target = value;
+	return ERR_OK;
+}
+
+static int set_stacks(void *ctx, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct trace_command *)ctx)->stacks = true;
+	return ERR_OK;
+}
+
+static const struct cli_option options[] = {
+	{"db", "FILE", "database [powercut.db]", set_db},
+	{"target", "SPEC", "the target, or its number [the newest campaign's first]", set_target},
+	{"stacks", NULL, "with the functions and source lines of each call", set_stacks},
+	{0},
+};
+
+/* Finds the target by number or name; without either, the newest campaign's
+ * first. */
+static int find(struct store *store, const char *what, struct target_row *row, struct err *err)
+{
+	struct store_query *q = NULL;
+	int64_t campaign = 0, id = 0;
+	uint64_t number = 0;
+	struct err ignored;
+	if (what && cli_parse_number(what, 1, INT64_MAX, &number, &ignored) == ERR_OK)
+		return store_get_target(store, (int64_t)number, row, err);
+	int rc = what ? ERR_OK : store_last_campaign(store, &campaign, err);
+	while (!rc && (rc = store_next_target(store, &q, campaign, row, err)) == 1) {
+		rc = 0;
+		if (!what || strcmp(row->name, what) == 0)
+			id = row->id; /* the newest of that name */
+		if (!what)
+			break;
+	}
+	store_query_end(&q);
+	if (rc < 0)
+		return rc;
+	if (!id)
+		return err_set(err, ERR_MISSING, "no target \"%s\" in this database",
+			       what ? what : "");
+	return store_get_target(store, id, row, err);
+}
+
+static void print_stack(struct symbols *symbols, uint32_t stack, struct buf *out)
+{
+	struct source s;
+	for (size_t i = 0; symbols_frame(symbols, stack, i, &s); i++)
+		if (!s.system)
+			buf_printf(out, "             %s at %s:%d\n",
+				   s.function[0] ? s.function : "?", s.file[0] ? s.file : "?",
+				   s.line);
+}
+
+/* The listing with the stack of each call below its line. */
+static void put_stacks(const struct trace *trace, struct buf *listing, struct buf *out)
+{
+	struct symbols *symbols = symbols_create(trace);
+	const char *line = buf_text(listing);
+	while (*line) {
+		size_t n = strcspn(line, "\n");
+		unsigned long event;
+		buf_append(out, line, n + (line[n] == '\n'));
+		if (sscanf(line, "%lu", &event) == 1 && event < trace->n_events)
+			print_stack(symbols, trace->events[event].stack, out);
+		line += n + (line[n] == '\n');
+	}
+	symbols_destroy(symbols);
+}
+
+static int print(struct store *store, const struct trace_command *t, struct buf *out,
+		 struct err *err)
+{
+	struct target_row row;
+	struct trace *trace = NULL;
+	struct buf bytes = {0}, listing = {0};
+	int rc = find(store, t->target, &row, err);
+	if (!rc) {
+		int64_t trace_id = row.trace;
+		buf_printf(out, "# %s, seed %" PRIu64 ", %s\n", row.name, row.seed, row.workload);
+		rc = store_get_trace(store, trace_id, &bytes, err);
+		if (!rc && (rc = trace_decode(bytes.data, bytes.len, &trace, err)))
+			err_wrap(err, "trace %" PRId64 " of the database", trace_id);
+	}
+	if (!rc) {
+		trace_print(trace, &listing);
+		if (t->stacks)
+			put_stacks(trace, &listing, out);
+		else
+			buf_append(out, listing.data, listing.len);
+	}
+	trace_destroy(trace);
+	buf_finish(&bytes);
+	buf_finish(&listing);
+	return rc;
+}
+
+static int run(int argc, char **argv, const char *command_line)
+{
+	struct trace_command t = {0};
+	int rest, code;
+	struct err err;
+	struct buf out = {0};
+	(void)command_line;
+	if (cli_parse(&cli_trace, &t, argc, argv, &rest, &code))
+		return code;
+	if (rest < argc)
+		return cli_usage("trace", "\"%s\" is too much", argv[rest]);
+	struct store *store = cli_open("trace", t.db, &code);
+	if (!store)
+		return code;
+	code = print(store, &t, &out, &err) ? cli_fail("trace", &err) : cli_print(&out, 0);
+	buf_finish(&out);
+	store_close(store);
+	return code;
+}
+
+const struct cli_command cli_trace = {
+	.name = "trace",
+	.arguments = "[OPTIONS]",
+	.help = "Prints the recorded calls of a target",
+	.options = options,
+	.run = run,
+};
