@@ -104,7 +104,7 @@ static void job_finish(struct job *job)
 
 static int prepare(struct job *job)
 {
-	int rc = target_parse(job->what->spec, engine_table, &job->target, job->err);
+	int rc = target_parse(job->what->spec, job->options->engines, &job->target, job->err);
 	if (rc)
 		return rc;
 	job->workload_options = job->options->workload;
@@ -461,6 +461,8 @@ static void expand(struct campaign_options *o)
 		o->targets = campaign_builtin;
 	if (!o->profiles)
 		o->profiles = all_profiles();
+	if (!o->engines)
+		o->engines = engine_table;
 	if (!o->seed)
 		o->seed = 1;
 	if (!o->states_max)

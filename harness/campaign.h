@@ -31,6 +31,7 @@ extern const struct campaign_target campaign_builtin[];
 struct campaign_options {
 	const struct campaign_target *targets; /* ends with a NULL spec [campaign_builtin] */
 	const struct profile *const *profiles; /* ends with NULL [all] */
+	const struct engine *const *engines;   /* ends with NULL [engine_table] */
 	struct workload_options workload;
 	uint64_t seed;		    /* [1] */
 	uint64_t states_max;	    /* a target and profile [20000]; UINT64_MAX: no limit */

@@ -36,7 +36,7 @@ static void note(struct live *l, const char *kind, const char *name, uint64_t pa
 
 static int fresh_dir(struct live *l)
 {
-	if (tree_remove(l->area.fd, l->area.fd, "data") || mkdirat(l->area.fd, "data", 0755))
+	if (area_tree_remove(l->area.fd, l->area.fd, "data") || mkdirat(l->area.fd, "data", 0755))
 		return err_sys(l->err, "making %s", l->dir);
 	return ERR_OK;
 }

@@ -715,7 +715,7 @@ START_TEST(a_deep_tree_is_removed)
 	}
 	ck_assert_int_eq(fchdir(here), 0);
 	int dir = open(parent, O_RDONLY | O_DIRECTORY);
-	ck_assert_msg(tree_remove(dir, dir, "top") == 0, "%s", strerror(errno));
+	ck_assert_msg(area_tree_remove(dir, dir, "top") == 0, "%s", strerror(errno));
 	close(dir);
 	close(here);
 }

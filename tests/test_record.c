@@ -354,6 +354,17 @@ static const char *const plain[] = {
 };
 enum { N_PLAIN = sizeof plain / sizeof *plain };
 
+/* Without threads that overlap, a call is entered after all before it. */
+static void assert_entered_in_order(const struct trace *t)
+{
+	for (size_t i = 0; i < t->n_events; i++) {
+		const struct event *e = &t->events[i];
+		/* An open that truncates leaves two events. */
+		bool second = e->kind == EVENT_TRUNCATE && strstr("openat creat", e->call);
+		ck_assert_uint_eq(e->entered, second ? i - 1 : i);
+	}
+}
+
 START_TEST(a_tracee_is_recorded_as_it_expects)
 {
 	struct run run;
@@ -362,6 +373,7 @@ START_TEST(a_tracee_is_recorded_as_it_expects)
 	assert_exited(&run, 0);
 	assert_as_expected(&run);
 	assert_conclusive(&run);
+	assert_entered_in_order(run.trace);
 	teardown(&run);
 }
 END_TEST
@@ -654,6 +666,18 @@ START_TEST(what_a_daemon_leaves_is_killed_when_time_is_over)
 }
 END_TEST
 
+START_TEST(a_program_that_forks_forever_ends_with_the_time)
+{
+	struct run run;
+	setup(&run);
+	run.options.timeout_ms = 300;
+	record_tracee(&run, "forking", _i);
+	ck_assert(run.result.timed_out);
+	ck_assert_int_eq(waitpid(-1, NULL, 0), -1);
+	teardown(&run);
+}
+END_TEST
+
 START_TEST(the_caller_keeps_its_cpus)
 {
 	struct run run;
@@ -702,6 +726,18 @@ START_TEST(each_thread_has_its_own_order)
 }
 END_TEST
 
+START_TEST(threads_that_race_for_names_leave_a_trace_that_fits)
+{
+	struct run run;
+	setup(&run);
+	record_tracee(&run, "racing", _i);
+	assert_exited(&run, 0);
+	assert_conclusive(&run);
+	ck_assert_uint_gt(run.trace->n_events, 4 * 50 * 3);
+	teardown(&run);
+}
+END_TEST
+
 /* Stacks */
 
 /* The line of tests/tracees/marks.c that has this comment. */
@@ -745,21 +781,27 @@ START_TEST(stacks_name_the_lines_of_the_calls)
 	assert_exited(&run, 0);
 	assert_conclusive(&run);
 	struct symbols *symbols = symbols_create(run.trace);
-	ck_assert_uint_eq(run.trace->n_events, 1 + 300);
+	static const struct {
+		const char *leaf, *outer;
+		size_t frames;
+	} calls[] = {
+		{"stack: leaf a", "stack: outer a", 3},
+		{"stack: leaf b", "stack: outer b", 3},
+		{"stack: leaf a", "stack: direct", 2},
+		{"stack: leaf b", "stack: direct", 2},
+	};
+	ck_assert_uint_eq(run.trace->n_events, 1 + 400);
 	for (size_t i = 1; i < run.trace->n_events; i++) {
 		struct source own[4];
-		size_t n = own_frames(symbols, &run.trace->events[i], own, 4), k = (i - 1) % 3;
-		ck_assert_uint_eq(n, k == 2 ? 2 : 3);
-		assert_frame(&own[0], "stack_leaf", k == 0 ? "stack: leaf a" : "stack: leaf b");
-		if (k < 2)
+		size_t n = own_frames(symbols, &run.trace->events[i], own, 4), k = (i - 1) % 4;
+		ck_assert_uint_eq(n, calls[k].frames);
+		assert_frame(&own[0], "stack_leaf", calls[k].leaf);
+		if (n == 3)
 			assert_frame(&own[1], "stack_middle", "stack: middle");
-		assert_frame(&own[n - 1], "tracee_stack",
-			     k == 0   ? "stack: outer a"
-			     : k == 1 ? "stack: outer b"
-				      : "stack: direct");
+		assert_frame(&own[n - 1], "tracee_stack", calls[k].outer);
 	}
-	/* Equal stacks are kept once: the create and three writes. */
-	ck_assert_uint_eq(run.trace->n_stacks, 1 + 4);
+	/* Equal stacks are kept once: the create and four writes. */
+	ck_assert_uint_eq(run.trace->n_stacks, 1 + 5);
 	symbols_destroy(symbols);
 	teardown(&run);
 }
@@ -777,23 +819,33 @@ START_TEST(stacks_can_be_left_out)
 }
 END_TEST
 
-START_TEST(a_module_of_another_build_gives_no_names)
+START_TEST(a_module_that_is_gone_or_of_another_build_gives_no_names)
 {
+	struct run run;
+	setup(&run);
+	record_tracee(&run, "stack", DYNAMIC);
+	/* Frame 1 of the first call is open_raw. */
+	struct frame real = run.trace->stacks[run.trace->events[0].stack].frames[1];
+	const struct module *module = &run.trace->modules[real.module];
 	struct trace *trace = trace_create();
-	uint32_t other = trace_module(trace, TRACEES, "0123456789abcdef");
-	uint32_t gone = trace_module(trace, "/no/such/file", "00");
-	uint32_t stack = trace_stack(trace, (struct frame[]){{other, 0x1234}, {gone, 0x1234}}, 2);
+	struct frame frames[] = {
+		{trace_module(trace, module->path, module->build_id), real.offset},
+		{trace_module(trace, module->path, "0123456789abcdef"), real.offset},
+		{trace_module(trace, "/no/such/file", module->build_id), real.offset},
+	};
+	uint32_t stack = trace_stack(trace, frames, 3);
 	struct symbols *symbols = symbols_create(trace);
 	struct source source;
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		ck_assert(symbols_frame(symbols, stack, i, &source));
-		ck_assert_str_eq(source.function, "");
-		ck_assert_str_eq(source.file, "");
-		ck_assert_int_eq(source.line, 0);
+		ck_assert_str_eq(source.function, i == 0 ? "open_raw" : "");
+		ck_assert_int_eq(source.file[0] != 0, i == 0);
+		ck_assert_int_eq(source.line != 0, i == 0);
 	}
-	ck_assert(!symbols_frame(symbols, stack, 2, &source));
+	ck_assert(!symbols_frame(symbols, stack, 3, &source));
 	symbols_destroy(symbols);
 	trace_destroy(trace);
+	teardown(&run);
 }
 END_TEST
 
@@ -838,11 +890,13 @@ static Suite *make_suite(void)
 			    N_DIFFERENCES);
 	tcase_add_loop_test(cases, a_kill_leaves_the_trace_up_to_it, 0, MODES);
 	tcase_add_loop_test(cases, what_a_daemon_leaves_is_killed_when_time_is_over, 0, MODES);
+	tcase_add_loop_test(cases, a_program_that_forks_forever_ends_with_the_time, 0, MODES);
 	tcase_add_test(cases, the_caller_keeps_its_cpus);
 	tcase_add_loop_test(cases, each_thread_has_its_own_order, 0, MODES);
+	tcase_add_loop_test(cases, threads_that_race_for_names_leave_a_trace_that_fits, 0, MODES);
 	tcase_add_loop_test(cases, stacks_name_the_lines_of_the_calls, 0, MODES);
 	tcase_add_test(cases, stacks_can_be_left_out);
-	tcase_add_test(cases, a_module_of_another_build_gives_no_names);
+	tcase_add_test(cases, a_module_that_is_gone_or_of_another_build_gives_no_names);
 	tcase_add_test(cases, every_number_has_one_row);
 	suite_add_tcase(suite, cases);
 	return suite;

@@ -589,49 +589,75 @@ START_TEST(readers_are_not_locked_out_by_a_batch_of_many_pages)
 }
 END_TEST
 
-static void write_one(int64_t target)
+/* Another process, made before this one opens the file: SQLite keeps its locks
+ * in memory too, and a child that inherits them believes that it holds them.  It
+ * runs function when *go is set and exits with its result. */
+static pid_t other_process(int (*function)(void), volatile int **go)
+{
+	*go = mem_map_shared(sizeof **go);
+	pid_t pid = fork();
+	if (pid != 0)
+		return pid;
+	while (!**go)
+		usleep(1000);
+	_exit(function());
+}
+
+static int write_one(void)
 {
 	struct store *store = NULL;
-	struct outcome_row row = outcome(target, 0);
-	_exit(store_create("x.db", &store, NULL) || store_add_outcome(store, &row, NULL) ||
-	      store_commit(store, NULL));
+	struct campaign_row row = {.command = "other"};
+	return store_create("x.db", &store, NULL) || store_add_campaign(store, &row, NULL) ||
+	       store_commit(store, NULL);
+}
+
+static uint32_t count_campaigns(struct store *store)
+{
+	struct store_query *q = NULL;
+	struct campaign_row row;
+	uint32_t n = 0;
+	while (store_next_campaign(store, &q, &row, NULL) == 1)
+		n++;
+	return n;
 }
 
 START_TEST(what_is_read_between_begin_and_end_is_of_one_moment)
 {
-	struct store *store = create("x.db");
-	int64_t target = add_target(store);
-	store_close(store);
+	volatile int *go;
+	int status = 0;
+	store_close(create("x.db"));
+	pid_t pid = other_process(write_one, &go);
 	struct store *reader = reopen("x.db");
 	ok(store_begin_reading(reader, &failure));
-	ck_assert_uint_eq(count_outcomes(reader), 0);
-	pid_t pid = fork();
-	if (pid == 0)
-		write_one(target);
-	int status = 0;
-	usleep(200 * 1000);
-	ck_assert_int_eq(waitpid(pid, &status, WNOHANG), 0);
-	ck_assert_uint_eq(count_outcomes(reader), 0);
+	ck_assert_uint_eq(count_campaigns(reader), 0);
+	*go = 1;
+	usleep(300 * 1000);
+	ck_assert_int_eq(waitpid(pid, &status, WNOHANG), 0); /* its commit waits */
+	ck_assert_uint_eq(count_campaigns(reader), 0);
 	store_end_reading(reader);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
-	ck_assert_uint_eq(count_outcomes(reader), 1);
+	ck_assert_uint_eq(count_campaigns(reader), 1);
 	store_close(reader);
 }
 END_TEST
 
+static int try_to_lock(void)
+{
+	sqlite3 *db = NULL;
+	sqlite3_open("x.db", &db);
+	return sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+}
+
 START_TEST(opening_the_file_again_in_one_process_does_not_drop_its_locks)
 {
+	volatile int *go;
+	int status = 0;
+	pid_t pid = other_process(try_to_lock, &go);
 	struct store *store = create("x.db");
 	add_target(store); /* the batch is open */
 	store_close(reopen("x.db"));
-	pid_t pid = fork();
-	if (pid == 0) {
-		sqlite3 *db = NULL;
-		sqlite3_open("x.db", &db);
-		_exit(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL));
-	}
-	int status = 0;
+	*go = 1;
 	waitpid(pid, &status, 0);
 	ck_assert_int_eq(WEXITSTATUS(status), SQLITE_BUSY);
 	store_close(store);

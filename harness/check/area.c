@@ -145,7 +145,7 @@ static int remove_moved(struct removal *r)
 	return 0;
 }
 
-int tree_remove(int base, int dir, const char *name)
+int area_tree_remove(int base, int dir, const char *name)
 {
 	struct removal r = {.base = base};
 	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
@@ -156,7 +156,7 @@ int tree_remove(int base, int dir, const char *name)
 	return remove_directory(&r, dir, name) == 0 ? remove_moved(&r) : -1;
 }
 
-int tree_clear(int dir)
+int area_tree_clear(int dir)
 {
 	struct removal r = {.base = dir};
 	fchmod(dir, 0755);
@@ -197,7 +197,7 @@ void area_remove(struct area *area)
 	if (!area->path[0])
 		return;
 	if (area->fd >= 0)
-		tree_clear(area->fd);
+		area_tree_clear(area->fd);
 	rmdir(area->path);
 	if (area->lock >= 0)
 		close(area->lock);
@@ -239,7 +239,7 @@ static void remove_dead(int parent, const char *name)
 	int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return;
-	tree_clear(dir);
+	area_tree_clear(dir);
 	close(dir);
 	unlinkat(parent, name, AT_REMOVEDIR);
 }

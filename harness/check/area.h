@@ -33,9 +33,9 @@ void area_sweep(const char *parent);
 /* Removes what name is in a directory, with all below it, whatever its depth
  * and permissions.  base is a directory of the same file system that is ours:
  * subdirectories pass through it.  Nothing there is a success.  -1 with errno. */
-int tree_remove(int base, int dir, const char *name);
+int area_tree_remove(int base, int dir, const char *name);
 
 /* Removes everything in a directory, but not the directory. */
-int tree_clear(int dir);
+int area_tree_clear(int dir);
 
 #endif

@@ -116,7 +116,7 @@ int disk_forget(struct disk *disk, uint32_t ino, struct err *err)
 		disk->open[i].ino = 0;
 	}
 	disk->backing[ino].made = false;
-	if (tree_remove(disk->area.fd, disk->pool, name) != 0)
+	if (area_tree_remove(disk->area.fd, disk->pool, name) != 0)
 		return disk_error(disk, err, "remove pool file", name);
 	return ERR_OK;
 }
@@ -341,7 +341,7 @@ static void forget_names(struct disk *disk)
 int disk_rebuild_names(struct disk *disk, struct err *err)
 {
 	disk->stirred = true;
-	if (tree_clear(disk->data) != 0)
+	if (area_tree_clear(disk->data) != 0)
 		return disk_error(disk, err, "clear", disk->dir);
 	forget_names(disk);
 	disk->path[TRACE_ROOT] = mem_dup("", 0);

@@ -193,7 +193,7 @@ static int remove_stranger(struct disk *disk, uint32_t dir, const char *name, st
 	if (n >= PATH_MAX)
 		errno = ENAMETOOLONG;
 	disk->stirred = true;
-	if (n >= PATH_MAX || tree_remove(disk->area.fd, disk->data, path) != 0)
+	if (n >= PATH_MAX || area_tree_remove(disk->area.fd, disk->data, path) != 0)
 		return disk_error(disk, err, "remove", name);
 	return ERR_OK;
 }
@@ -208,7 +208,7 @@ static int restore_name(struct disk *disk, uint32_t object, struct err *err)
 	if (ino && there && st.st_ino == disk->backing[ino].real)
 		return ERR_OK;
 	disk->stirred = true;
-	if (there && tree_remove(disk->area.fd, disk->data, name) != 0)
+	if (there && area_tree_remove(disk->area.fd, disk->data, name) != 0)
 		return disk_error(disk, err, "remove", name);
 	disk->shown[object] = 0;
 	return disk_set_name(disk, object, err);

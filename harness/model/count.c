@@ -1,10 +1,12 @@
 /* Counting the states of a crash point.
  *
  * Objects that have nothing to do with each other multiply; objects that have
- * are decided one after the other, the first of them at each of its versions in
- * turn, and what remains falls apart into independent groups again.  This is
- * exact.  Where it would take more than the work allowed, a group counts as one
- * state: then the result is a lower bound.
+ * are split in two by one question, after which they fall apart into groups
+ * again: where M4 orders them, "is the middle one of the sequence on disk?",
+ * which leaves half of it open either way; elsewhere the first object is decided,
+ * at each of its versions in turn.  This is exact.  Where it would take more than
+ * the work allowed, a group counts as one state: then the result is a lower
+ * bound.
  *
  * What has to do with what:
  *   - a demand that is still open joins two objects
@@ -35,6 +37,8 @@ struct counting {
 	uint64_t work;
 	uint32_t *slot;	      /* by place among the pending: 1 + local number, or 0 */
 	uint32_t *sequence;   /* by sequence: 1 + local number of its first member */
+	uint32_t *middle;     /* scratch: micro-ops of a sequence */
+	size_t n_middle, middle_cap;
 	uint32_t *size_slot;  /* by inode: 1 + local number of its open size */
 	uint64_t *size_least; /* by inode: the least of its open sizes */
 };
@@ -138,13 +142,23 @@ static void join_micro(struct counting *c, uint32_t *parent, uint32_t i, uint32_
 		if (other && model->low[d->object] < d->version)
 			join(parent, i, other - 1);
 	}
-	if (of->need_object != NONE && slot_of(c, of->need_object))
-		join(parent, i, slot_of(c, of->need_object) - 1);
-	if (of->sequence != NONE && !of->overtook) {
+	if (of->sequence != NONE) {
 		if (c->sequence[of->sequence])
 			join(parent, i, c->sequence[of->sequence] - 1);
 		else
 			c->sequence[of->sequence] = i + 1;
+	}
+}
+
+/* M5: a size joins the data that it may ask for. */
+static void join_needs(struct counting *c, uint32_t *parent, uint32_t i, uint32_t object)
+{
+	const struct model *model = c->model;
+	uint32_t low = model->low[object];
+	for (uint32_t v = low ? low : 1; v <= model->high[object]; v++) {
+		uint32_t need = model->of[ops_micro(model->ops, object, v)].need_object;
+		if (need != NONE && slot_of(c, need))
+			join(parent, i, slot_of(c, need) - 1);
 	}
 }
 
@@ -185,7 +199,7 @@ static uint64_t least_size(const struct model *model, uint32_t object)
 static bool open_choice(const struct model *model, uint32_t object)
 {
 	const struct object *o = &model->ops->objects[object];
-	if (model->low[object] == model->high[object])
+	if (model->low[object] == model->high[object] && !model_lacks(model, object))
 		return false;
 	if (o->kind == OBJECT_ENTRY)
 		return true;
@@ -215,6 +229,8 @@ static void group(struct counting *c, const uint32_t *vars, uint32_t n, uint32_t
 		const struct object *o = &model->ops->objects[vars[i]];
 		for (uint32_t v = model->low[vars[i]] + 1; v <= model->high[vars[i]]; v++)
 			join_micro(c, parent, i, ops_micro(model->ops, vars[i], v));
+		if (o->kind == OBJECT_SIZE)
+			join_needs(c, parent, i, vars[i]);
 		if (o->kind != OBJECT_ENTRY)
 			join_names(c, parent, i, o->ino);
 		if (o->kind == OBJECT_BLOCK)
@@ -236,12 +252,68 @@ static void group(struct counting *c, const uint32_t *vars, uint32_t n, uint32_t
 
 static struct sum count_all(struct counting *c, const uint32_t *vars, uint32_t n);
 
+static int compare_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Whether all that is said of an object can be seen, whatever else is decided:
+ * a question about anything else might count one state twice. */
+static bool surely_seen(const struct model *model, uint32_t object)
+{
+	const struct object *o = &model->ops->objects[object];
+	return o->kind == OBJECT_ENTRY ||
+	       (o->kind == OBJECT_SIZE && model_naming(model, o->ino) == NAMED_YES);
+}
+
+/* The middle one of the open micro-ops that sequences order and that can be
+ * seen; NONE where there are not two of them. */
+static uint32_t middle_of_sequence(struct counting *c, const uint32_t *vars, uint32_t n)
+{
+	const struct model *model = c->model;
+	c->n_middle = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t low = model->low[vars[i]], high = model->high[vars[i]];
+		if (low == high || !surely_seen(model, vars[i]))
+			continue;
+		for (uint32_t v = low + 1; v <= high; v++) {
+			uint32_t m = ops_micro(model->ops, vars[i], v);
+			if (model->of[m].sequence != NONE)
+				*MEM_PUSH(c->middle, c->n_middle, c->middle_cap) = m;
+		}
+	}
+	if (c->n_middle < 2)
+		return NONE;
+	qsort(c->middle, c->n_middle, sizeof *c->middle, compare_u32);
+	return c->middle[c->n_middle / 2];
+}
+
+static struct sum count_halves(struct counting *c, const uint32_t *vars, uint32_t n, uint32_t micro)
+{
+	struct model *model = c->model;
+	const struct micro *m = &model->ops->micros[micro];
+	size_t mark = model_mark(model);
+	model_at_least(model, m->object, m->version);
+	struct sum with = count_all(c, vars, n);
+	model_undo(model, mark);
+	model_at_most(model, m->object, m->version - 1);
+	struct sum without = count_all(c, vars, n);
+	model_undo(model, mark);
+	return sum_of(with, without);
+}
+
+/* The group's objects are in the order of deciding: blocks are last, and a
+ * block has no company but such sizes and entries as are decided before it. */
 static struct sum count_group(struct counting *c, const uint32_t *vars, uint32_t n)
 {
 	struct model *model = c->model;
 	struct sum s = {.exact = true};
 	if (n == 1)
 		return count_alone(model, vars[0]);
+	uint32_t middle = middle_of_sequence(c, vars, n);
+	if (middle != NONE)
+		return count_halves(c, vars, n, middle);
 	uint32_t first = vars[0];
 	for (uint32_t v = model->low[first]; v <= model->high[first]; v++) {
 		if (!model_possible(model, first, v))
@@ -302,6 +374,7 @@ struct count model_count(struct model *model, uint64_t work)
 	};
 	struct sum s = count_all(&c, pending, n);
 	free(c.slot);
+	free(c.middle);
 	free(c.sequence);
 	free(c.size_slot);
 	free(c.size_least);

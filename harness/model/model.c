@@ -23,8 +23,6 @@
 
 #include "mem.h"
 
-enum { OVERTAKES = TAG_ORDER | TAG_REPLACE };
-
 /* ---- construction ---- */
 
 static void add_demand(struct model *model, uint32_t micro, uint32_t object, uint32_t version,
@@ -502,176 +500,226 @@ static void issue(struct model *model, uint32_t micro)
 
 /* ---- a sync has returned: what is on disk for certain ---- */
 
+struct sync {
+	const struct event *event;
+	uint32_t number; /* the event's */
+};
+
+/* A sync covers the calls that had returned before it was entered; a
+ * synchronous write covers itself too. */
+static bool covers(const struct sync *sync, const struct micro *m)
+{
+	return m->event < sync->event->entered || m->event == sync->number;
+}
+
 /* The newest version of an object that the sync covers. */
-static uint32_t covered(const struct model *model, uint32_t object, const struct event *sync)
+static uint32_t covered(const struct model *model, uint32_t object, const struct sync *sync)
 {
 	uint32_t v = model->newest[object];
 	while (v > model->low[object] &&
-	       model->ops->micros[ops_micro(model->ops, object, v)].event >= sync->entered)
+	       !covers(sync, &model->ops->micros[ops_micro(model->ops, object, v)]))
 		v--;
 	return v;
 }
 
-static void settle(struct model *model, uint32_t object, uint32_t version, unsigned without)
+static void settle(struct model *model, uint32_t object, uint32_t version)
 {
-	if (model->profile->order == ORDER_OVERTAKE)
-		raise_low(model, object, version, without);
-	else
-		raise_low(model, object, version, 0);
+	bool overtakes = model->profile->order == ORDER_OVERTAKE;
+	raise_low(model, object, version, overtakes ? TAG_ORDER | TAG_REPLACE : 0);
+}
+
+/* Whether a version of an entry came about by a rename. */
+static bool by_rename(const struct model *model, const struct naming *n)
+{
+	const struct ops *ops = model->ops;
+	return n->version && ops->micros[ops_micro(ops, n->object, n->version)].partner != NONE;
 }
 
 /* M6: the names of an inode and those of the directories above. */
 static void settle_names(struct model *model, uint32_t ino, enum rule_names rule,
-			 const struct event *sync)
+			 const struct sync *sync)
 {
 	const struct ops *ops = model->ops;
 	const struct inode *inode = &ops->inodes[ino];
+	const struct naming *namings = ops->namings + inode->namings;
 	if (rule == NAMES_NONE || model->seen[ino] == model->seen_now)
 		return;
 	model->seen[ino] = model->seen_now;
-	uint32_t renamed = NONE; /* only the last rename counts */
-	for (uint32_t i = 0; i < inode->n_namings; i++) {
-		const struct naming *n = &ops->namings[inode->namings + i];
-		if (n->version > covered(model, n->object, sync) &&
-		    n->version > model->low[n->object])
+	/* Namings are in program order: the covered ones come first, and of the
+	 * renames among them only the last counts. */
+	uint32_t end = 0, renamed = NONE;
+	for (; end < inode->n_namings; end++) {
+		const struct naming *n = &namings[end];
+		if (n->version > model->low[n->object] &&
+		    n->version > covered(model, n->object, sync))
 			break;
-		if (n->version &&
-		    ops->micros[ops_micro(ops, n->object, n->version)].partner != NONE)
-			renamed = i;
+		if (by_rename(model, n))
+			renamed = end;
 	}
-	for (uint32_t i = 0; i < inode->n_namings; i++) {
-		const struct naming *n = &ops->namings[inode->namings + i];
+	for (uint32_t i = 0; i < end; i++) {
+		const struct naming *n = &namings[i];
 		bool creation = i == 0;
-		uint32_t m = n->version ? ops_micro(ops, n->object, n->version) : NONE;
-		bool rename = m != NONE && ops->micros[m].partner != NONE;
-		if (n->version > covered(model, n->object, sync) &&
-		    n->version > model->low[n->object])
-			break;
-		if (!creation && (rule == NAMES_CREATION || (rename && i != renamed)))
+		if (!creation && (rule == NAMES_CREATION || (by_rename(model, n) && i != renamed)))
 			continue;
-		settle(model, n->object, n->version, OVERTAKES);
+		settle(model, n->object, n->version);
 		settle_names(model, ops->objects[n->object].ino, rule, sync);
 	}
 }
 
-/* M7: the journal up to the newest uncommitted change of size or allocation. */
-static void settle_journal(struct model *model, uint32_t ino, const struct event *sync)
+/* The newest change of size or allocation that the sync covers and that may
+ * not be on disk: a micro-op, or NONE. */
+static uint32_t last_change(const struct model *model, uint32_t ino, const struct sync *sync)
 {
 	const struct ops *ops = model->ops;
 	uint32_t last = NONE;
-	if (!model->profile->journal)
-		return;
 	for (size_t i = 0; i < model->n_pending; i++) {
 		uint32_t object = model->pending[i];
-		if (ops->objects[object].ino != ino || ops->objects[object].kind == OBJECT_ENTRY)
+		const struct object *o = &ops->objects[object];
+		if (o->ino != ino || o->kind == OBJECT_ENTRY)
 			continue;
 		for (uint32_t v = covered(model, object, sync); v > model->low[object]; v--) {
 			uint32_t m = ops_micro(ops, object, v);
-			bool changes = ops->objects[object].kind == OBJECT_SIZE ||
-				       ops->micros[m].flags & MICRO_ALLOCATES;
-			if (changes && (last == NONE || m > last))
-				last = m;
-			if (changes)
-				break;
-		}
-	}
-	if (last == NONE)
-		return;
-	uint32_t m = last;
-	while (m-- > 0)
-		if (model->of[m].sequence != NONE) {
-			raise_low(model, ops->micros[m].object, ops->micros[m].version, 0);
+			if (o->kind != OBJECT_SIZE && !(ops->micros[m].flags & MICRO_ALLOCATES))
+				continue;
+			last = last == NONE || m > last ? m : last;
 			break;
 		}
+	}
+	return last;
 }
 
-static void settle_file(struct model *model, uint32_t ino, const struct event *sync)
+/* M7: the journal up to that change. */
+static void settle_journal(struct model *model, uint32_t ino, const struct sync *sync)
 {
-	settle_journal(model, ino, sync);
+	uint32_t last = model->profile->journal ? last_change(model, ino, sync) : NONE;
+	if (last == NONE)
+		return;
+	uint32_t m = model->last[0];
+	while (m != NONE && m >= last)
+		m = model->of[m].before;
+	if (m != NONE) {
+		const struct micro *newest = &model->ops->micros[m];
+		raise_low(model, newest->object, newest->version, 0);
+	}
+}
+
+static void settle_file(struct model *model, uint32_t ino, const struct sync *sync)
+{
 	for (size_t i = 0; i < model->n_pending; i++) {
 		uint32_t object = model->pending[i];
 		const struct object *o = &model->ops->objects[object];
 		if (o->ino == ino && o->kind != OBJECT_ENTRY)
-			settle(model, object, covered(model, object, sync), OVERTAKES);
+			settle(model, object, covered(model, object, sync));
 	}
 }
 
-static void settle_directory(struct model *model, uint32_t dir, const struct event *sync)
+/* M9: files that were moved here may keep their old names elsewhere. */
+static void let_moves_split(struct model *model, uint32_t object, uint32_t version)
 {
-	const struct ops *ops = model->ops;
-	for (size_t i = 0; i < model->n_pending; i++) {
-		uint32_t object = model->pending[i];
-		const struct object *o = &ops->objects[object];
-		uint32_t version = covered(model, object, sync);
-		if (o->ino != dir || o->kind != OBJECT_ENTRY || version <= model->low[object])
-			continue;
-		/* M9: across two directories, the other name may stay behind. */
-		const struct micro *m = &ops->micros[ops_micro(ops, object, version)];
-		bool splits = model->profile->rename_splits && m->partner != NONE && m->ino &&
-			      ops->inodes[m->ino].type != INODE_DIR &&
-			      ops->objects[ops->micros[m->partner].object].ino != dir;
-		settle(model, object, version, OVERTAKES | (splits ? TAG_GROUP : 0));
+	for (uint32_t v = model->low[object] + 1; v <= version; v++) {
+		uint32_t m = ops_micro(model->ops, object, v);
+		for (uint32_t i = model->of[m].demands; i != NONE; i = model->demands[i].next)
+			if (model->demands[i].tag == TAG_MOVED)
+				model->demands[i].version = 0; /* asks nothing */
 	}
+}
+
+static bool entry_of(const struct model *model, uint32_t object, uint32_t dir)
+{
+	const struct object *o = &model->ops->objects[object];
+	return o->kind == OBJECT_ENTRY && o->ino == dir;
+}
+
+static void settle_directory(struct model *model, uint32_t dir, const struct sync *sync)
+{
+	for (size_t i = 0; i < model->n_pending && model->profile->rename_splits; i++)
+		if (entry_of(model, model->pending[i], dir))
+			let_moves_split(model, model->pending[i],
+					covered(model, model->pending[i], sync));
+	for (size_t i = 0; i < model->n_pending; i++)
+		if (entry_of(model, model->pending[i], dir))
+			settle(model, model->pending[i], covered(model, model->pending[i], sync));
 }
 
 /* O_SYNC, O_DSYNC, RWF_SYNC, RWF_DSYNC: the bytes that were written, and a
  * size that covers them. */
-static void settle_range(struct model *model, uint32_t event, const struct event *e)
+static void settle_range(struct model *model, const struct event *e)
 {
 	const struct ops *ops = model->ops;
 	uint32_t size = ops->inodes[e->ino].size_object;
 	uint64_t end = e->offset + e->length;
-	if (e->length == 0)
-		return;
 	for (uint64_t b = e->offset / BLOCK_BYTES; b * BLOCK_BYTES < end; b++) {
 		uint32_t block = ops_block_object(ops, e->ino, (uint32_t)b);
-		uint32_t v = model->newest[block];
-		while (v > model->low[block] && ops->micros[ops_micro(ops, block, v)].event > event)
-			v--;
-		settle(model, block, v, OVERTAKES);
+		settle(model, block, model->newest[block]);
 	}
-	for (uint32_t v = model->low[size]; v <= model->newest[size]; v++)
-		if (ops_size(ops, size, v) >= end) {
-			settle(model, size, v, OVERTAKES);
-			break;
-		}
+	/* The blocks have raised the size past any truncate that hides them. */
+	uint32_t v = model->low[size];
+	while (ops_size(ops, size, v) < end)
+		v++;
+	settle(model, size, v);
 }
 
-static void sync_write(struct model *model, uint32_t event, const struct event *e)
+static void sync_inode(struct model *model, const struct sync *sync)
 {
-	struct event after = *e;
-	after.entered = event + 1; /* it covers its own bytes */
-	settle_journal(model, e->ino, &after);
-	settle_range(model, event, e);
-	bool data_only = !(e->flags & EVENT_FSYNC_TOO);
-	settle_names(model, e->ino, data_only ? model->profile->fdatasync : model->profile->fsync,
-		     &after);
+	const struct event *e = sync->event;
+	bool all = e->kind == EVENT_FSYNC || e->flags & EVENT_FSYNC_TOO;
+	if (model->ops->inodes[e->ino].type == INODE_DIR) {
+		settle_directory(model, e->ino, sync);
+	} else {
+		settle_journal(model, e->ino, sync);
+		if (e->kind == EVENT_WRITE)
+			settle_range(model, e);
+		else
+			settle_file(model, e->ino, sync);
+	}
+	settle_names(model, e->ino, all ? model->profile->fsync : model->profile->fdatasync, sync);
+}
+
+/* Everything that the sync covers, of all files. */
+static void sync_all(struct model *model, const struct sync *sync)
+{
+	for (size_t i = 0; i < model->n_pending; i++) {
+		uint32_t object = model->pending[i];
+		raise_low(model, object, covered(model, object, sync), 0);
+	}
+}
+
+/* What was raised is on disk for good: it cannot be undone and is in nobody's
+ * way any more. */
+static void make_final(struct model *model)
+{
+	while (model->n_trail) {
+		struct trail t = model->trail[--model->n_trail];
+		for (uint32_t v = t.low + 1; v <= model->low[t.object]; v++)
+			leave_sequence(model, ops_micro(model->ops, t.object, v));
+	}
+	drop_settled(model);
 }
 
 static void sync_step(struct model *model, uint32_t event)
 {
 	const struct event *e = &model->ops->trace->events[event];
-	bool all = e->kind == EVENT_SYNC || model->profile->order == ORDER_ALL;
+	struct sync sync = {e, event};
 	model->seen_now++;
-	if (all) {
-		for (size_t i = 0; i < model->n_pending; i++)
-			raise_low(model, model->pending[i], covered(model, model->pending[i], e),
-				  0);
-	} else if (e->kind == EVENT_WRITE) {
-		sync_write(model, event, e);
-	} else {
-		bool directory = model->ops->inodes[e->ino].type == INODE_DIR;
-		if (directory)
-			settle_directory(model, e->ino, e);
-		else
-			settle_file(model, e->ino, e);
-		settle_names(model, e->ino,
-			     e->kind == EVENT_FSYNC ? model->profile->fsync
-						    : model->profile->fdatasync,
-			     e);
-	}
-	model->n_trail = 0; /* for good */
-	drop_settled(model);
+	if (e->kind == EVENT_WRITE && e->length == 0)
+		return; /* nothing was written, nothing is synced */
+	if (e->kind == EVENT_SYNC || model->profile->order == ORDER_ALL)
+		sync_all(model, &sync);
+	else
+		sync_inode(model, &sync);
+	make_final(model);
+}
+
+/* The halves of a rename demand each other. */
+static void tie_halves(struct model *model, uint32_t micro, uint32_t partner)
+{
+	const struct ops *ops = model->ops;
+	const struct micro *a = &ops->micros[micro], *b = &ops->micros[partner];
+	bool elsewhere = ops->objects[a->object].ino != ops->objects[b->object].ino;
+	bool moves_file = b->ino == 0 && ops->inodes[a->ino].type != INODE_DIR;
+	add_demand(model, micro, b->object, b->version,
+		   elsewhere && moves_file ? TAG_MOVED : TAG_GROUP);
+	add_demand(model, partner, a->object, a->version, TAG_GROUP);
 }
 
 bool model_advance(struct model *model)
@@ -687,12 +735,10 @@ bool model_advance(struct model *model)
 	issue(model, s->micro);
 	/* Both halves of a rename are one step: neither can be there alone. */
 	uint32_t partner = ops->micros[s->micro].partner;
-	if (partner != NONE && partner > s->micro) {
+	if (partner != NONE) {
 		issue(model, partner);
 		model->point++;
-		const struct micro *a = &ops->micros[s->micro], *b = &ops->micros[partner];
-		add_demand(model, s->micro, b->object, b->version, TAG_GROUP);
-		add_demand(model, partner, a->object, a->version, TAG_GROUP);
+		tie_halves(model, s->micro, partner);
 	}
 	return true;
 }

@@ -6,10 +6,10 @@
 
 enum tag {
 	TAG_GROUP = 1,   /* M3, M9 */
-	TAG_MOVED = 16,  /* M9: the new name of a file asks that the old one, elsewhere, goes */
-	TAG_TREE = 2,    /* a directory and its entries */
-	TAG_ORDER = 4,   /* M4; in sequences, not in demands */
-	TAG_REPLACE = 8, /* M8 */
+	TAG_MOVED = 2,   /* M9: the new name of a file asks that its old one elsewhere goes */
+	TAG_TREE = 4,    /* a directory and its entries */
+	TAG_ORDER = 8,   /* M4; in sequences, not in demands */
+	TAG_REPLACE = 16, /* M8 */
 };
 
 /* If micro is on disk, object is at least at version. */

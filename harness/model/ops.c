@@ -49,6 +49,9 @@ struct lowering {
 	uint32_t *mask_ino;
 	size_t n_masks, masks_cap, mask_ino_cap;
 	struct inode *inodes;
+	uint32_t *blocks; /* by inode: the newest of its BLOCK objects, or NONE */
+	uint32_t *next;	  /* by object: the one before it */
+	size_t next_cap;
 	uint64_t *size; /* by inode: as the page cache has it */
 	bool *made;	/* by inode: it exists */
 	uint32_t event;
@@ -150,7 +153,10 @@ static uint32_t find_object(struct lowering *l, enum object_kind kind, uint32_t 
 	l->newest_micro[found->object] = NONE;
 	l->allocated =
 		mem_grow(l->allocated, &l->allocated_cap, l->n_objects, sizeof *l->allocated);
+	l->next = mem_grow(l->next, &l->next_cap, l->n_objects, sizeof *l->next);
 	if (kind == OBJECT_BLOCK) {
+		l->next[found->object] = l->blocks[ino];
+		l->blocks[ino] = found->object;
 		uint32_t data0 = start_data(l, ino, block);
 		l->objects[found->object].data0 = data0;
 		l->allocated[found->object] =
@@ -218,6 +224,14 @@ static uint32_t entry_now(const struct lowering *l, uint32_t object)
 	return m == NONE ? l->objects[object].block : l->micros[m].ino;
 }
 
+/* Crash states become files: a name that leads elsewhere is no name. */
+static int need_name(struct lowering *l, const char *name)
+{
+	if (*name == '\0' || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return CONTRADICTION(l, "\"%s\" is no name", name);
+	return ERR_OK;
+}
+
 /* Names are interned in a trace: one name, one pointer. */
 static uint32_t entry_object(struct lowering *l, uint32_t dir, const char *name)
 {
@@ -239,6 +253,8 @@ static int lower_make(struct lowering *l, const struct event *e)
 							 [EVENT_MKDIR] = INODE_DIR,
 							 [EVENT_SYMLINK] = INODE_SYMLINK};
 	int rc = need_inode(l, e->dir, INODE_DIR);
+	if (!rc)
+		rc = need_name(l, e->name);
 	if (rc)
 		return rc;
 	uint32_t object = entry_object(l, e->dir, e->name);
@@ -251,6 +267,9 @@ static int lower_make(struct lowering *l, const struct event *e)
 		/* A new file's size and blocks begin at nothing, which is durable. */
 	} else {
 		rc = need_inode(l, e->ino, -1);
+		if (!rc && l->inodes[e->ino].type == INODE_DIR)
+			rc = CONTRADICTION(l, "inode %u is a directory, which has one name",
+					   e->ino);
 	}
 	if (!rc)
 		set_entry(l, object, e->ino);
@@ -277,6 +296,8 @@ static int lower_rename(struct lowering *l, const struct event *e)
 	int rc = need_inode(l, e->dir, INODE_DIR);
 	if (!rc)
 		rc = need_inode(l, e->dir2, INODE_DIR);
+	if (!rc)
+		rc = need_name(l, e->name2);
 	if (rc)
 		return rc;
 	uint32_t from = entry_object(l, e->dir, e->name);
@@ -327,7 +348,8 @@ static void write_block(struct lowering *l, uint32_t ino, uint32_t block, uint32
 	uint32_t last = l->newest_micro[object];
 	uint32_t before = last == NONE ? l->objects[object].data0 : l->micros[last].data;
 	content(l->data, before, page);
-	bool masked = masked_since(l, ino, block, last, page);
+	/* What is zeros already needs no mask. */
+	bool masked = l->data[before].extent && masked_since(l, ino, block, last, page);
 	memcpy(page + from, bytes, to - from);
 	struct data_version d = {
 		.patch = bytes, .before = before, .from = (uint16_t)from, .to = (uint16_t)to};
@@ -376,11 +398,9 @@ static void add_mask(struct lowering *l, uint32_t ino, uint64_t from, uint64_t t
 		(struct mask){(uint32_t)l->n_micros - 1, from, to};
 	l->mask_ino = mem_grow(l->mask_ino, &l->mask_ino_cap, l->n_masks, sizeof *l->mask_ino);
 	l->mask_ino[l->n_masks - 1] = ino;
-	for (size_t i = 0; i < l->n_objects; i++) {
-		const struct object *o = &l->objects[i];
-		uint64_t start = (uint64_t)o->block * BLOCK_BYTES;
-		if (o->kind == OBJECT_BLOCK && o->ino == ino && start >= from &&
-		    (to == UINT64_MAX || start + BLOCK_BYTES <= to))
+	for (uint32_t i = l->blocks[ino]; i != NONE; i = l->next[i]) {
+		uint64_t start = (uint64_t)l->objects[i].block * BLOCK_BYTES;
+		if (start >= from && start + BLOCK_BYTES <= to)
 			l->allocated[i] = false;
 	}
 }
@@ -476,7 +496,8 @@ static int lower_start(struct lowering *l)
 	}
 	for (size_t i = 0; i < t->n_start_entries; i++) {
 		const struct start_entry *s = &t->start_entries[i];
-		if (need_inode(l, s->dir, INODE_DIR) || need_inode(l, s->ino, -1))
+		if (need_inode(l, s->dir, INODE_DIR) || need_inode(l, s->ino, -1) ||
+		    need_name(l, s->name))
 			return err_wrap(l->err, "the start");
 		/* An entry's start is kept in block, which entries do not use. */
 		l->objects[find_object(l, OBJECT_ENTRY, s->dir, 0, s->name, true)].block = s->ino;
@@ -625,6 +646,8 @@ static void lowering_finish(struct lowering *l)
 	free(l->masks);
 	free(l->mask_ino);
 	free(l->inodes);
+	free(l->blocks);
+	free(l->next);
 	free(l->size);
 	free(l->made);
 }
@@ -635,6 +658,8 @@ int ops_lower(struct trace *trace, struct ops **ops, struct err *err)
 	size_t inodes = (size_t)trace->n_inodes + 1;
 	struct lowering l = {.trace = trace, .err = err ? err : &scratch};
 	l.inodes = mem_alloc(inodes, sizeof *l.inodes);
+	l.blocks = mem_alloc(inodes, sizeof *l.blocks);
+	memset(l.blocks, 0xff, inodes * sizeof *l.blocks);
 	l.size = mem_alloc(inodes, sizeof *l.size);
 	l.made = mem_alloc(inodes, sizeof *l.made);
 	*ops = NULL;

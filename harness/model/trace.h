@@ -58,6 +58,7 @@ enum event_flag {
 	EVENT_DSYNC = 2,        /* WRITE: also made its own bytes durable (O_DSYNC, RWF_DSYNC) */
 	EVENT_FSYNC_TOO = 4,    /* WRITE: the same for O_SYNC, RWF_SYNC */
 	EVENT_INCONCLUSIVE = 8, /* NOTE: nothing may be concluded from this run */
+	EVENT_FLAGS_ALL = 15,
 };
 
 struct event {

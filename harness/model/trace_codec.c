@@ -14,13 +14,13 @@
 
 static const char magic[8] = "PCTRACE";
 
-enum { HEAD_BYTES = 8 + 4 + 8 + 8 + 8, RAW_MAX_FACTOR = 100000 };
+enum { HEAD_BYTES = 8 + 4 + 8 + 8 + 8 };
 
 /* ---- encoding ---- */
 
 struct string {
 	UT_hash_handle hh;
-	const char *text; /* interned: the pointer is the identity */
+	const char *text; /* the trace's */
 	uint32_t id;
 };
 
@@ -213,9 +213,14 @@ static void get_strings(struct decoder *d)
 	uint64_t n = get_count(d);
 	d->strings = mem_alloc(n, sizeof *d->strings);
 	for (uint64_t i = 0; i < n && !d->r.bad; i++) {
-		uint64_t length;
-		d->strings[i] = (const char *)get_blob(d, &length);
+		size_t length;
+		const char *text = read_blob(&d->r, &length);
+		if (length && memchr(text, '\0', length))
+			d->r.bad = true;
+		char *copy = mem_dup(text, length);
+		d->strings[i] = trace_intern(d->trace, copy);
 		d->n_strings = i + 1;
+		free(copy);
 	}
 }
 
@@ -261,7 +266,7 @@ static void get_event(struct decoder *d, uint32_t at)
 	e->offset = read_varint(&d->r);
 	e->length = read_varint(&d->r);
 	e->data = get_blob(d, &e->data_length);
-	if (e->kind >= EVENT_KINDS_COUNT || (e->kind == EVENT_WRITE && e->data_length != e->length))
+	if (e->kind >= EVENT_KINDS_COUNT || e->flags > EVENT_FLAGS_ALL || (e->kind == EVENT_WRITE && e->data_length != e->length))
 		d->r.bad = true;
 }
 
@@ -297,7 +302,8 @@ static void get_stacks(struct decoder *d)
 static int get_trace(struct decoder *d)
 {
 	get_strings(d);
-	d->trace->n_inodes = get_u32(d, UINT32_MAX - 1);
+	/* Each inode takes more than a byte where it is made. */
+	d->trace->n_inodes = get_u32(d, (uint64_t)(d->r.end - d->r.at) + TRACE_ROOT);
 	get_start(d);
 	uint64_t n = get_count(d);
 	for (uint64_t i = 0; i < n && !d->r.bad; i++)
@@ -327,8 +333,8 @@ static int unpack(const void *p, size_t n, char **raw, size_t *raw_length, struc
 			       n, packed + HEAD_BYTES);
 	if (checksum(p, r.at, packed) != check)
 		return err_set(err, ERR_CORRUPT, "trace has been altered: its checksum differs");
-	if (length / RAW_MAX_FACTOR > packed)
-		return err_set(err, ERR_CORRUPT, "trace claims an impossible length");
+	if (ZSTD_getFrameContentSize(r.at, packed) != length)
+		return err_set(err, ERR_CORRUPT, "trace has another length than its head says");
 	*raw = mem_alloc(length, 1);
 	*raw_length = ZSTD_decompress(*raw, length, r.at, packed);
 	if (ZSTD_isError(*raw_length) || *raw_length != length) {

@@ -17,7 +17,7 @@ struct names {
 
 static void names_set(struct names *names, uint32_t ino, uint32_t dir, const char *name)
 {
-	if (ino <= names->n) {
+	if (ino && ino <= names->n) {
 		names->of[ino].dir = dir;
 		names->of[ino].name = name;
 	}
@@ -26,10 +26,20 @@ static void names_set(struct names *names, uint32_t ino, uint32_t dir, const cha
 static void names_init(struct names *names, const struct trace *trace)
 {
 	names->n = trace->n_inodes;
-	names->of = mem_alloc(trace->n_inodes + 1, sizeof *names->of);
+	names->of = mem_alloc((size_t)trace->n_inodes + 1, sizeof *names->of);
 	for (size_t i = 0; i < trace->n_start_entries; i++)
 		names_set(names, trace->start_entries[i].ino, trace->start_entries[i].dir,
 			  trace->start_entries[i].name);
+}
+
+/* What was last named dir/name, and is so still, or 0. */
+static uint32_t names_find(const struct names *names, uint32_t dir, const char *name)
+{
+	for (uint32_t i = 1; i <= names->n; i++)
+		if (names->of[i].name && names->of[i].dir == dir &&
+		    strcmp(names->of[i].name, name) == 0)
+			return i;
+	return 0;
 }
 
 static void names_follow(struct names *names, const struct event *e)
@@ -42,6 +52,11 @@ static void names_follow(struct names *names, const struct event *e)
 		names_set(names, e->ino, e->dir, e->name);
 		break;
 	case EVENT_RENAME:
+		names_set(names, names_find(names, e->dir2, e->name2), 0, NULL);
+		names_set(names, e->ino, e->dir2, e->name2);
+		break;
+	case EVENT_EXCHANGE:
+		names_set(names, names_find(names, e->dir2, e->name2), e->dir, e->name);
 		names_set(names, e->ino, e->dir2, e->name2);
 		break;
 	case EVENT_UNLINK:
@@ -182,17 +197,19 @@ static void print_arguments(const struct names *names, const struct event *e, st
 static void print_start(const struct names *names, const struct trace *trace, struct buf *out)
 {
 	static const char *const types[] = {"file", "directory", "symlink"};
+	const struct start_inode **of = mem_alloc((size_t)trace->n_inodes + 1, sizeof *of);
+	for (size_t i = 0; i < trace->n_start_inodes; i++)
+		of[trace->start_inodes[i].ino] = &trace->start_inodes[i];
 	for (size_t i = 0; i < trace->n_start_entries; i++) {
 		const struct start_entry *entry = &trace->start_entries[i];
-		for (size_t k = 0; k < trace->n_start_inodes; k++) {
-			const struct start_inode *s = &trace->start_inodes[k];
-			if (s->ino != entry->ino)
-				continue;
-			buf_printf(out, "start  %-10s ", types[s->type]);
-			put_entry(names, entry->dir, entry->name, out);
-			buf_printf(out, "  (inode %u, %" PRIu64 " bytes)\n", s->ino, s->size);
-		}
+		const struct start_inode *s = of[entry->ino];
+		if (!s)
+			continue;
+		buf_printf(out, "start  %-10s ", types[s->type]);
+		put_entry(names, entry->dir, entry->name, out);
+		buf_printf(out, "  (inode %u, %" PRIu64 " bytes)\n", s->ino, s->size);
 	}
+	free(of);
 }
 
 void trace_print(const struct trace *trace, struct buf *out)

@@ -1,6 +1,7 @@
 #include "trace_text.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "buf.h"
 #include "mem.h"
 
-/* The names as they are at the line being read. */
+/* A name as of the line being read. */
 struct name {
 	uint32_t dir, ino;
 	const char *name;
@@ -16,7 +17,6 @@ struct name {
 
 struct parser {
 	struct trace *trace;
-	const char *file;
 	unsigned line;
 	struct err *err;
 	struct name *names;
@@ -49,10 +49,11 @@ static int word(struct parser *p, const char *what, char *out, size_t size)
 	return 0;
 }
 
+/* At the end of the line or at a comment; "#*3" is data. */
 static bool at_end(struct parser *p)
 {
 	p->at += strspn(p->at, " \t");
-	return *p->at == '\0';
+	return *p->at == '\0' || (*p->at == '#' && p->at[1] != '*');
 }
 
 static int number(struct parser *p, const char *what, uint64_t *value)
@@ -60,9 +61,10 @@ static int number(struct parser *p, const char *what, uint64_t *value)
 	char text[64], *end;
 	if (word(p, what, text, sizeof text))
 		return -1;
-	*value = strtoull(text, &end, 0);
-	if (*end || !isdigit((unsigned char)text[0]))
-		return FAIL(p, "%s is \"%s\", expected a number", what, text);
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	if (*end || errno || !isdigit((unsigned char)text[0]))
+		return FAIL(p, "%s is \"%s\", expected a number below 2^64", what, text);
 	return 0;
 }
 
@@ -89,6 +91,8 @@ static int path(struct parser *p, const char *what, uint32_t *dir, const char **
 			return FAIL(p, "%s: no directory \"%s\"", what, at);
 		*dir = n->ino;
 	}
+	if (*at == '\0' || strcmp(at, ".") == 0 || strcmp(at, "..") == 0)
+		return FAIL(p, "%s ends in \"%s\", expected a name", what, at);
 	*name = trace_intern(p->trace, at);
 	return 0;
 }
@@ -244,9 +248,12 @@ static int start_link(struct parser *p, const struct verb *v)
 {
 	uint32_t dir, ino;
 	const char *name;
-	(void)v;
 	if (path(p, "path", &dir, &name) || existing(p, "old path", &ino))
 		return -1;
+	if (p->trace->n_events)
+		return FAIL(p, "%s must come before all calls", v->name);
+	if (lookup(p, dir, name))
+		return FAIL(p, "\"%s\" exists already", name);
 	trace_start_link(p->trace, dir, name, ino);
 	add_name(p, dir, name, ino);
 	return 0;
@@ -333,6 +340,8 @@ static int rename_(struct parser *p, const struct verb *v)
 		to->ino = ino;
 		return 0;
 	}
+	if (to && to->ino == ino)
+		return 0; /* two links of one file, or one name: nothing happens */
 	if (to)
 		to->ino = ino;
 	else
@@ -460,7 +469,7 @@ static int mark(struct parser *p, const struct verb *v)
 
 static int note(struct parser *p, const struct verb *v)
 {
-	at_end(p);
+	p->at += strspn(p->at, " \t");
 	struct event *e = trace_append(p->trace, v->kind);
 	e->flags = v->flags;
 	e->data_length = strlen(p->at);
@@ -504,7 +513,7 @@ static const struct verb verbs[] = {
 static int line(struct parser *p)
 {
 	char name[64];
-	if (at_end(p) || *p->at == '#')
+	if (at_end(p))
 		return 0;
 	if (word(p, "verb", name, sizeof name))
 		return -1;
@@ -513,7 +522,7 @@ static int line(struct parser *p)
 			continue;
 		if (verbs[i].parse(p, &verbs[i]))
 			return -1;
-		if (!at_end(p) && *p->at != '#')
+		if (!at_end(p))
 			return FAIL(p, "\"%s\" is too much", p->at);
 		return 0;
 	}
@@ -523,7 +532,7 @@ static int line(struct parser *p)
 int trace_parse(const char *text, const char *name, struct trace **trace, struct err *err)
 {
 	struct err scratch;
-	struct parser p = {.trace = trace_create(), .file = name, .err = err ? err : &scratch};
+	struct parser p = {.trace = trace_create(), .err = err ? err : &scratch};
 	int rc = 0;
 	remember(&p, TRACE_ROOT, INODE_DIR, 0);
 	while (*text && rc == 0) {

@@ -82,8 +82,8 @@ static struct task *task_find(struct recorder *r, pid_t tid)
 	return task;
 }
 
-/* The task of a tid, made at its first sight: the first stop of a new thread
- * may come before or after that of its creator. */
+/* The task of a tid, made when it first stops.  Its creator's stop, which may
+ * come before or after, tells nothing more; by then the new one may be gone. */
 static struct task *task_get(struct recorder *r, pid_t tid)
 {
 	struct task *task = task_find(r, tid);
@@ -269,13 +269,6 @@ static void on_exec(struct recorder *r, struct task *task)
 	task->process->unwinder = NULL;
 }
 
-static void on_new_task(struct recorder *r, const struct task *creator)
-{
-	unsigned long tid = 0;
-	if (ask(PTRACE_GETEVENTMSG, creator->tid, 0, (uintptr_t)&tid) == 0 && tid != 0)
-		task_get(r, (pid_t)tid);
-}
-
 static bool is_group_stop(int signal)
 {
 	return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
@@ -297,18 +290,13 @@ static void on_stop(struct recorder *r, struct task *task, int status)
 	case PTRACE_EVENT_EXEC:
 		on_exec(r, task);
 		break;
-	case PTRACE_EVENT_CLONE:
-	case PTRACE_EVENT_FORK:
-	case PTRACE_EVENT_VFORK:
-		on_new_task(r, task);
-		break;
 	case PTRACE_EVENT_STOP:
 		if (is_group_stop(signal)) {
 			ask(PTRACE_LISTEN, task->tid, 0, 0);
 			return;
 		}
 		break;
-	default:
+	default: /* a new thread or process: known at its own first stop */
 		break;
 	}
 	resume(task, 0);

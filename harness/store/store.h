@@ -13,7 +13,8 @@
  * digests keep all their bits.
  *
  * A store is used by one thread, and by the process that opened it: a child
- * made by fork must not touch it, not even to close it. */
+ * made by fork must not touch it, nor open the same file, not even to read: it
+ * inherits SQLite's belief that it holds its parent's locks. */
 #ifndef POWERCUT_STORE_H
 #define POWERCUT_STORE_H
 

@@ -48,6 +48,8 @@ static void directories(void)
 	expect("openat creat x/f");
 	NEED(syscall(SYS_mknodat, AT_FDCWD, "node", S_IFREG | 0600, 0));
 	expect("mknodat creat node");
+	NEED(syscall(SYS_renameat2, AT_FDCWD, "x/f", AT_FDCWD, "z/f", RENAME_EXCHANGE));
+	expect("renameat2 exchange x/f <-> z/f");
 }
 
 static void old_calls(void)

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum { THREADS = 4, WRITES = 50 };
@@ -27,18 +28,58 @@ static void *fill(void *arg)
 	return NULL;
 }
 
-int tracee_threads(void)
+/* All threads make and remove the same few names. */
+static void *race(void *arg)
+{
+	static const char *const names[] = {"a", "b", "d/c"};
+	int id = *(int *)arg;
+	for (int i = 0; i < WRITES; i++) {
+		const char *name = names[(i + id) % 3], *other = names[(i + 2 * id + 1) % 3];
+		int fd = open(name, O_CREAT | O_WRONLY | (i % 2 ? O_TRUNC : 0), 0666);
+		ssize_t n = write(fd, "race", 4);
+		(void)!n;
+		(void)!rename(name, other);
+		if (i % 3 == 0)
+			unlink(other);
+		if (i % 4 == 0)
+			(void)!link(name, other);
+		fsync(fd);
+		close(fd);
+	}
+	return NULL;
+}
+
+static int run_threads(void *(*run)(void *))
 {
 	pthread_t threads[THREADS];
 	int ids[THREADS];
 	for (int i = 0; i < THREADS; i++) {
 		ids[i] = i;
-		if (pthread_create(&threads[i], NULL, fill, &ids[i]) != 0)
+		if (pthread_create(&threads[i], NULL, run, &ids[i]) != 0)
 			return 99;
 	}
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	return 0;
+}
+
+int tracee_threads(void)
+{
+	return run_threads(fill);
+}
+
+int tracee_racing(void)
+{
+	NEED(mkdir("d", 0777));
+	return run_threads(race);
+}
+
+/* Forever, always one after the other. */
+int tracee_forking(void)
+{
+	for (;;)
+		if (NEED(fork()) != 0)
+			_exit(0);
 }
 
 int tracee_children(void)
@@ -134,6 +175,9 @@ int tracee_signals(void)
 		;
 	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP)
 		return 99;
+	usleep(20000);
+	if (lseek(fd, 0, SEEK_END) != 0)
+		return 97; /* it was not really stopped */
 	kill(pid, SIGCONT);
 	while (waitpid(pid, &status, 0) < 0)
 		;

@@ -48,6 +48,8 @@ int tracee_reuse(void);
 int tracee_failures(void);
 int tracee_outside(void);
 int tracee_threads(void);
+int tracee_racing(void);
+int tracee_forking(void);
 int tracee_children(void);
 int tracee_shell(void);
 int tracee_killed(void);

@@ -1,0 +1,594 @@
+/* Whole campaigns, from the recording to the rows of the store. */
+#include <check.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "campaign.h"
+#include "mem.h"
+#include "trace_codec.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+/* ---- running ---- */
+
+struct campaign {
+	char db[64];
+	struct store *store;
+	struct campaign_result result;
+	struct campaign_target targets[2];
+	const struct profile *profiles[16];
+	struct campaign_options options;
+};
+
+static void add_profiles(struct campaign *c, const char *names)
+{
+	char *copy = mem_printf("%s", names), *save = NULL;
+	size_t n = 0;
+	for (char *name = strtok_r(copy, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
+		c->profiles[n] = profile_find(name);
+		ck_assert_ptr_nonnull(c->profiles[n]);
+		n++;
+	}
+	free(copy);
+	c->options.profiles = n ? c->profiles : NULL;
+}
+
+static void campaign_init(struct campaign *c, const char *spec, const char *profiles)
+{
+	*c = (struct campaign){0};
+	snprintf(c->db, sizeof c->db, "/tmp/test-campaign-XXXXXX");
+	int fd = mkstemp(c->db);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	c->targets[0].spec = spec;
+	add_profiles(c, profiles);
+	c->options.targets = c->targets;
+	c->options.command = "test";
+	c->options.workload.ops = 40;
+	c->options.states_max = 3000;
+}
+
+static void campaign_go(struct campaign *c)
+{
+	struct err err;
+	ck_assert_msg(store_create(c->db, &c->store, &err) == 0, "%s", err.text);
+	int rc = campaign_run(&c->options, c->store, &c->result, &err);
+	ck_assert_msg(rc == 0, "%s: %s", c->targets[0].spec, err.text);
+}
+
+static void campaign_end(struct campaign *c)
+{
+	store_close(c->store);
+	unlink(c->db);
+}
+
+/* Everything a campaign found, as text, but for times and workers. */
+static char *everything(struct campaign *c)
+{
+	struct buf out = {0};
+	struct err err;
+	struct store_query *q = NULL;
+	struct target_row t;
+	struct coverage_row v;
+	struct finding_row f;
+	struct outcome_row o;
+	while (store_next_target(c->store, &q, c->result.id, &t, &err) == 1)
+		buf_printf(&out, "%s %s %u\n", t.name, t.workload, t.micros);
+	while (store_next_coverage(c->store, &q, 1, &v, &err) == 1)
+		buf_printf(&out, "%s %lu %d %lu %lu %lu %lu %u\n", v.profile, v.possible, v.exact,
+			   v.tested, v.merged, v.left_out, v.violations, v.loss);
+	while (store_next_finding(c->store, &q, c->result.id, &f, &err) == 1)
+		buf_printf(&out, "%s %s %s %s %s %lu\n", f.fingerprint, f.title, f.cause, f.minimal,
+			   f.state, f.states);
+	while (store_next_outcome(c->store, &q, 1, NULL, &o, &err) == 1)
+		buf_printf(&out, "%s %s %u %ld %s\n", o.state, o.verdict, o.rules, (long)o.prefix,
+			   o.text);
+	buf_text(&out);
+	return out.data;
+}
+
+/* The finding with that first rule; texts are copied into row's own storage. */
+static bool find_rule(struct campaign *c, uint32_t rule, struct finding_row *found)
+{
+	struct store_query *q = NULL;
+	struct finding_row row;
+	struct err err;
+	bool any = false;
+	while (store_next_finding(c->store, &q, c->result.id, &row, &err) == 1)
+		if (row.rule == rule && !any) {
+			any = true;
+			*found = row;
+			found->fingerprint = mem_printf("%s", row.fingerprint);
+			found->title = mem_printf("%s", row.title);
+			found->cause = mem_printf("%s", row.cause);
+			found->source = mem_printf("%s", row.source);
+			found->before = mem_printf("%s", row.before);
+			found->after = mem_printf("%s", row.after);
+			found->minimal = mem_printf("%s", row.minimal);
+			found->state = mem_printf("%s", row.state);
+			found->explanation = mem_printf("%s", row.explanation);
+		}
+	return any;
+}
+
+#define ALL "kill ideal ext4 ext4-lock ext4-noda xfs btrfs posix-dir posix"
+
+/* ---- sound engines stay silent ---- */
+
+static const char *const sound[] = {
+	"wal:variant=hardened,sync=sync",
+	"wal:variant=hardened,sync=sync,call=fdatasync",
+	"wal:variant=hardened,sync=sync,recycle=1",
+	"wal:variant=hardened,sync=batch,batch=8",
+	"wal:variant=hardened,sync=batch,batch=8,recycle=1,call=fdatasync",
+	"wal:variant=hardened,sync=none",
+	"wal:variant=hardened,sync=none,recycle=1",
+};
+
+START_TEST(hardened_wal_is_never_accused)
+{
+	struct campaign c;
+	struct err err;
+	struct store_query *q = NULL;
+	struct coverage_row row;
+	struct finding_row finding;
+	int profiles = 0;
+	campaign_init(&c, sound[_i], ALL);
+	campaign_go(&c);
+	while (store_next_finding(c.store, &q, c.result.id, &finding, &err) == 1)
+		ck_abort_msg("%s: %s\n%s\n%s", sound[_i], finding.title, finding.profiles,
+			     finding.explanation);
+	ck_assert_int_eq(c.result.exit_code, 0);
+	while (store_next_coverage(c.store, &q, 1, &row, &err) == 1) {
+		ck_assert_uint_gt(row.tested, 0);
+		ck_assert_uint_ge(row.possible, row.tested + row.merged);
+		ck_assert_uint_eq(row.possible - row.tested - row.merged, row.left_out);
+		profiles++;
+	}
+	ck_assert_int_eq(profiles, 9);
+	campaign_end(&c);
+}
+END_TEST
+
+/* ---- the textbook's flaws are found ---- */
+
+START_TEST(textbook_wal_is_fine_on_ext4_without_compaction)
+{
+	struct campaign c;
+	campaign_init(&c, "wal:variant=textbook,sync=sync", "ext4");
+	c.targets[0].mix = "put,delete,sync";
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 0);
+	campaign_end(&c);
+}
+END_TEST
+
+/* Whether a line of a source file, "file.c:12 in function", contains a text. */
+static bool line_contains(const char *source, const char *text)
+{
+	char file[256], line[1024];
+	int number, at = 0;
+	if (sscanf(source, "%255[^:]:%d", file, &number) != 2)
+		return false;
+	char *path = mem_printf("%s/wal/%s", ENGINES_DIR, file);
+	FILE *f = fopen(path, "r");
+	free(path);
+	bool found = false;
+	while (f && fgets(line, sizeof line, f))
+		found = found || (++at == number && strstr(line, text));
+	if (f)
+		fclose(f);
+	return found;
+}
+
+START_TEST(textbook_wal_loses_a_segment_whose_entry_was_never_synced)
+{
+	struct campaign c;
+	struct finding_row f = {0};
+	campaign_init(&c, "wal:variant=textbook,sync=sync", "posix");
+	c.targets[0].mix = "put,delete,sync";
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 1);
+	ck_assert(find_rule(&c, RULE_O2, &f));
+	ck_assert_ptr_nonnull(strstr(f.cause, "directory entry"));
+	ck_assert_ptr_nonnull(strstr(f.cause, ".wal (created)"));
+	ck_assert_ptr_nonnull(strstr(f.cause, "never synced"));
+	ck_assert_msg(line_contains(f.source, "open"), "source is %s", f.source);
+	ck_assert_str_eq(f.minimal, "posix");
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(textbook_wal_loses_by_compaction_under_a_mere_kill)
+{
+	struct campaign c;
+	struct finding_row f = {0};
+	campaign_init(&c, "wal:variant=textbook,sync=sync", "kill");
+	c.options.workload.ops = 120;
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 1);
+	ck_assert(find_rule(&c, RULE_O2, &f));
+	ck_assert_str_eq(f.minimal, "kill");
+	ck_assert_msg(strncmp(f.before, "wal/compact/", 12) == 0, "before is %s", f.before);
+	ck_assert_msg(strncmp(f.after, "wal/compact/", 12) == 0, "after is %s", f.after);
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(textbook_wal_without_sync_loses_to_a_kill_what_it_never_promised)
+{
+	struct campaign c;
+	struct finding_row f = {0};
+	campaign_init(&c, "wal:variant=textbook,sync=none", "kill");
+	c.targets[0].contract = "each";
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 1);
+	ck_assert(find_rule(&c, RULE_O2, &f));
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(batch_mode_really_loses_all_but_one_of_a_batch)
+{
+	struct campaign c;
+	struct err err;
+	struct store_query *q = NULL;
+	struct coverage_row row;
+	campaign_init(&c, "wal:variant=hardened,sync=batch,batch=8", "ext4");
+	c.targets[0].mix = "put,delete";
+	c.options.workload.ops = 60;
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 0);
+	ck_assert_int_eq(store_next_coverage(c.store, &q, 1, &row, &err), 1);
+	ck_assert_uint_eq(row.loss, 7);
+	store_query_end(&q);
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(expected_findings_make_a_pass_and_missing_ones_a_failure)
+{
+	struct campaign c;
+	campaign_init(&c, "wal:variant=textbook,sync=sync", "posix");
+	c.targets[0].mix = "put,delete,sync";
+	c.targets[0].expected = "O2@posix";
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 0);
+	campaign_end(&c);
+	campaign_init(&c, "wal:variant=hardened,sync=sync", "posix");
+	c.targets[0].expected = "O2@posix";
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 1);
+	ck_assert_uint_eq(c.result.missing, 1);
+	campaign_end(&c);
+}
+END_TEST
+
+/* ---- the same again ---- */
+
+static char *run_text(const char *spec, const char *profiles, uint32_t jobs, uint64_t seed)
+{
+	struct campaign c;
+	campaign_init(&c, spec, profiles);
+	c.options.jobs = jobs;
+	c.options.seed = seed;
+	c.options.states_max = 1500;
+	campaign_go(&c);
+	char *text = everything(&c);
+	campaign_end(&c);
+	return text;
+}
+
+START_TEST(one_seed_gives_one_result_with_any_number_of_workers)
+{
+	static const char *const specs[] = {"wal:variant=textbook,sync=sync",
+					    "wal:variant=hardened,sync=none"};
+	char *one = run_text(specs[_i], "kill ext4 posix", 1, 7);
+	char *again = run_text(specs[_i], "kill ext4 posix", 1, 7);
+	char *two = run_text(specs[_i], "kill ext4 posix", 2, 7);
+	char *other = run_text(specs[_i], "kill ext4 posix", 1, 8);
+	ck_assert_str_eq(one, again);
+	ck_assert_str_eq(one, two);
+	ck_assert_str_ne(one, other);
+	free(one);
+	free(again);
+	free(two);
+	free(other);
+}
+END_TEST
+
+/* ---- engines that misbehave when they recover ---- */
+
+struct bad {
+	const char *name;
+	uint32_t rule; /* that is broken; 0: none */
+};
+
+static void fill_disk(const char *dir)
+{
+	char *path = mem_printf("%s/filler", dir);
+	int fd = open(path, O_WRONLY | O_CREAT, 0644);
+	static char zeros[1 << 16];
+	while (fd >= 0 && write(fd, zeros, sizeof zeros) > 0)
+		continue;
+	free(path);
+}
+
+static void daemonise(void)
+{
+	if (fork() == 0) {
+		setsid();
+		if (fork() == 0)
+			for (;;)
+				pause();
+		_exit(0);
+	}
+}
+
+static int misbehave(const char *how, const char *dir, struct engine_error *error)
+{
+	if (strcmp(how, "hang") == 0)
+		for (;;)
+			pause();
+	if (strcmp(how, "crash") == 0)
+		raise(SIGSEGV);
+	if (strcmp(how, "memory") == 0)
+		for (;;) {
+			char *p = malloc(1 << 20);
+			if (!p) {
+				snprintf(error->text, sizeof error->text, "out of memory");
+				return -1;
+			}
+			memset(p, 1, 1 << 20);
+		}
+	if (strcmp(how, "daemon") == 0)
+		daemonise();
+	if (strcmp(how, "disk") == 0)
+		fill_disk(dir);
+	if (strcmp(how, "exit") == 0)
+		_exit(3);
+	return 0;
+}
+
+/* A store that keeps nothing: opening a directory that holds its mark is its
+ * recovery. */
+static void *bad_open(const char *dir, const struct engine_config *config,
+		      struct engine_error *error)
+{
+	char *path = mem_printf("%s/mark", dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0644);
+	free(path);
+	if (fd < 0 && misbehave(engine_value(config, "how"), dir, error))
+		return NULL;
+	int *store = mem_alloc(1, sizeof *store);
+	*store = fd;
+	return store;
+}
+
+static int bad_close(void *store, struct engine_error *error)
+{
+	(void)error;
+	close(*(int *)store);
+	free(store);
+	return 0;
+}
+
+static int bad_put(void *store, struct engine_bytes key, struct engine_bytes value,
+		   struct engine_error *error)
+{
+	(void)key;
+	(void)value;
+	(void)error;
+	return write(*(int *)store, "x", 1) == 1 ? 0 : -1;
+}
+
+static int bad_del(void *store, struct engine_bytes key, struct engine_error *error)
+{
+	return bad_put(store, key, key, error);
+}
+
+static int bad_scan(void *store, engine_visit *visit, void *arg, struct engine_error *error)
+{
+	(void)store;
+	(void)visit;
+	(void)arg;
+	(void)error;
+	return 0;
+}
+
+static void bad_contract(const struct engine_config *config, struct engine_contract *contract)
+{
+	(void)config;
+	*contract = (struct engine_contract){.ack = ENGINE_ACK_ON_SYNC, .every = 1, .prefix = true};
+}
+
+static const struct engine_option bad_options[] = {
+	{.name = "how", .fallback = "well", .choices = "well|hang|crash|memory|daemon|disk|exit",
+	 .help = "how its recovery misbehaves"},
+	{0},
+};
+
+static const char *const no_faults[] = {NULL};
+
+static const struct engine bad_engine = {
+	.abi = ENGINE_ABI,
+	.name = "bad",
+	.summary = "misbehaves when it recovers",
+	.options = bad_options,
+	.fault_points = no_faults,
+	.contract = bad_contract,
+	.open = bad_open,
+	.close = bad_close,
+	.put = bad_put,
+	.del = bad_del,
+	.scan = bad_scan,
+};
+
+static const struct engine *const bad_table[] = {&bad_engine, NULL};
+
+static const char *const manners[] = {"hang", "crash", "daemon", "disk", "exit", "memory"};
+
+START_TEST(a_recovery_that_misbehaves_is_a_verdict_and_the_campaign_goes_on)
+{
+	struct campaign c;
+	struct finding_row f = {0};
+	struct err err;
+	struct store_query *q = NULL;
+	struct coverage_row row;
+	char *spec = mem_printf("bad:how=%s", manners[_i]);
+	if (strcmp(manners[_i], "memory") == 0 && SANITIZED) {
+		printf("SKIPPED: memory: limits on memory cannot be set under a sanitizer\n");
+		free(spec);
+		return;
+	}
+	campaign_init(&c, spec, "kill posix");
+	c.options.engines = bad_table;
+	c.options.workload.ops = 4;
+	c.targets[0].mix = "put";
+	c.options.limits = (struct child_limits){
+		.wall_ms = 100, .memory_bytes = 256 << 20, .disk_bytes = 8 << 20};
+	campaign_go(&c);
+	ck_assert_msg(c.result.exit_code == 1, "%s: exit code %d", spec, c.result.exit_code);
+	ck_assert(find_rule(&c, RULE_O1, &f));
+	int n = 0;
+	while (store_next_coverage(c.store, &q, 1, &row, &err) == 1) {
+		ck_assert_uint_gt(row.tested, 0);
+		n++;
+	}
+	ck_assert_int_eq(n, 2);
+	campaign_end(&c);
+	free(spec);
+}
+END_TEST
+
+START_TEST(a_recovery_that_behaves_is_no_finding)
+{
+	struct campaign c;
+	campaign_init(&c, "bad:how=well", "kill posix");
+	c.options.engines = bad_table;
+	c.targets[0].mix = "put";
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 0);
+	campaign_end(&c);
+}
+END_TEST
+
+/* ---- states from their IDs ---- */
+
+START_TEST(a_state_can_be_rebuilt_from_the_database_alone)
+{
+	struct campaign c;
+	struct err err;
+	struct store_query *q = NULL;
+	struct outcome_row row;
+	int n = 0;
+	campaign_init(&c, "wal:variant=textbook,sync=none", "ext4 posix");
+	c.options.states_max = 200;
+	campaign_go(&c);
+	while (store_next_outcome(c.store, &q, 1, NULL, &row, &err) == 1) {
+		struct campaign_subject s;
+		int rc = campaign_rebuild(c.store, row.state, &s, &err);
+		ck_assert_msg(rc == 0, "%s: %s", row.state, err.text);
+		struct image *image = image_create(s.s.ops);
+		image_goto(image, &s.state);
+		struct digest d = image_digest(image);
+		ck_assert_uint_eq(d.lo, row.digest_lo);
+		ck_assert_uint_eq(d.hi, row.digest_hi);
+		image_destroy(image);
+		campaign_subject_finish(&s);
+		n++;
+	}
+	ck_assert_int_gt(n, 50);
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(nonsense_ids_are_refused)
+{
+	static const char *const ids[] = {"", "x", "00000000.ext4.1.0", "zzzzzzzz.ext4.1.0",
+					  "00000000.nofs.1.0", "00000000.ext4", "00000000.ext4.1."};
+	struct campaign c;
+	struct err err;
+	struct campaign_subject s;
+	campaign_init(&c, "wal", "kill");
+	campaign_go(&c);
+	ck_assert_int_ne(campaign_rebuild(c.store, ids[_i], &s, &err), 0);
+	ck_assert_uint_gt(strlen(err.text), 0);
+	campaign_subject_finish(&s);
+	campaign_end(&c);
+}
+END_TEST
+
+/* ---- limits ---- */
+
+START_TEST(an_exhausted_budget_is_inconclusive)
+{
+	struct campaign c;
+	campaign_init(&c, "wal:variant=hardened", "posix");
+	c.options.budget_ms = 1;
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 2);
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(states_max_is_kept)
+{
+	struct campaign c;
+	struct err err;
+	struct store_query *q = NULL;
+	struct coverage_row row;
+	campaign_init(&c, "wal:variant=hardened,sync=none", "posix");
+	c.options.states_max = 30 + (uint64_t)_i * 300;
+	campaign_go(&c);
+	ck_assert_int_eq(store_next_coverage(c.store, &q, 1, &row, &err), 1);
+	ck_assert_uint_le(row.tested, c.options.states_max);
+	ck_assert_uint_gt(row.left_out, 0);
+	store_query_end(&q);
+	campaign_end(&c);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *cases = tcase_create("campaign");
+	tcase_set_timeout(cases, 300);
+	tcase_add_loop_test(cases, hardened_wal_is_never_accused, 0,
+			    (int)(sizeof sound / sizeof *sound));
+	tcase_add_test(cases, textbook_wal_is_fine_on_ext4_without_compaction);
+	tcase_add_test(cases, textbook_wal_loses_a_segment_whose_entry_was_never_synced);
+	tcase_add_test(cases, textbook_wal_loses_by_compaction_under_a_mere_kill);
+	tcase_add_test(cases, textbook_wal_without_sync_loses_to_a_kill_what_it_never_promised);
+	tcase_add_test(cases, batch_mode_really_loses_all_but_one_of_a_batch);
+	tcase_add_test(cases, expected_findings_make_a_pass_and_missing_ones_a_failure);
+	tcase_add_loop_test(cases, one_seed_gives_one_result_with_any_number_of_workers, 0, 2);
+	tcase_add_loop_test(cases, a_recovery_that_misbehaves_is_a_verdict_and_the_campaign_goes_on,
+			    0, (int)(sizeof manners / sizeof *manners));
+	tcase_add_test(cases, a_recovery_that_behaves_is_no_finding);
+	tcase_add_test(cases, a_state_can_be_rebuilt_from_the_database_alone);
+	tcase_add_loop_test(cases, nonsense_ids_are_refused, 0, 7);
+	tcase_add_test(cases, an_exhausted_budget_is_inconclusive);
+	tcase_add_loop_test(cases, states_max_is_kept, 0, 2);
+	Suite *suite = suite_create("campaign");
+	suite_add_tcase(suite, cases);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
