@@ -467,7 +467,8 @@ static void put_culprit(struct causes *c, uint32_t step, struct buf *text, struc
 		buf_printf(text, "the crash comes right after: %s; nothing needs to be lost",
 			   buf_text(&line));
 		put_source(c, e, source);
-		buf_printf(key, "kept %s", c->site_texts[site_number(c, s->micro)]);
+		uint32_t site = site_number(c, s->micro);
+		buf_printf(key, "kept %s", c->site_texts[site]);
 	} else {
 		buf_printf(text,
 			   "the operation was acknowledged before it was on its way to the "
@@ -568,7 +569,7 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	cause->source = taken(&source);
 	cause->before = mem_printf("%s", step_fault(c, minimal->point, true));
 	cause->after = mem_printf("%s", step_fault(c, minimal->point, false));
-	cause->title = mem_printf("O%u %s: %s", rule, rule_name(rule), why);
+	cause->title = mem_printf("%s", why);
 	put_explanation(c, model, cause, minimal, first, why, &explanation);
 	cause->explanation = taken(&explanation);
 	*MEM_PUSH(c->list, c->n, c->cap) = cause;

@@ -329,6 +329,8 @@ static void add_outcome(struct explore *x, const struct waiting *w, const struct
 {
 	const struct bounds *b = &x->points[w->at].bounds;
 	struct buf id = {0}, why = {0};
+	if (!x->s->store)
+		return;
 	bool unsure = inconclusive(r);
 	state_public_id(x->s, x->behind, &w->state, &id);
 	if (verdict->broken || unsure)
@@ -671,7 +673,8 @@ static void add_point_rows(struct explore *x)
 		row->possible = add_saturating(row->possible, possible);
 		row->exact = row->exact && r.exact && row->possible != UINT64_MAX;
 		count_window(x, r.before, p->tested);
-		x->rc = store_add_point(x->s->store, &r, x->err);
+		if (x->s->store)
+			x->rc = store_add_point(x->s->store, &r, x->err);
 	}
 	row->left_out = row->possible - add_saturating(row->tested, row->merged);
 	if (row->possible == UINT64_MAX)
@@ -756,7 +759,7 @@ static int end_profile(struct explore *x, bool *cut)
 	}
 	if (!x->rc)
 		add_point_rows(x);
-	if (!x->rc)
+	if (!x->rc && x->s->store)
 		x->rc = store_add_coverage(x->s->store, x->row, x->err);
 	model_destroy(x->model);
 	model_destroy(x->behind);

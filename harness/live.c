@@ -153,6 +153,7 @@ static int ask_model(struct live *l, const char *name, uint64_t passage)
 	s.judge = NULL;
 	s.pool = NULL;
 	s.symbols = NULL;
+	s.store = NULL;
 	int rc = fresh_dir(l);
 	if (!rc)
 		rc = workload_record(&r, &s.trace, &recorded, l->err);

@@ -22,7 +22,7 @@ struct subject {
 	struct judge *judge;
 	struct symbols *symbols;
 	struct pool *pool;
-	struct store *store;
+	struct store *store; /* NULL: nothing is stored */
 	uint64_t identity; /* of the trace */
 	uint64_t seed;
 };

@@ -72,6 +72,8 @@ static void prepare(struct bench *b, const char *target)
 	snprintf(command, sizeof command, "rm -rf %s", b->dir);
 	if (system(command) != 0)
 		exit(1);
+	workload_destroy(b->workload);
+	b->workload = NULL;
 	check(ops_lower(b->trace, &b->ops, &err), &err);
 	check(history_create(b->trace, &b->history, &err), &err);
 }

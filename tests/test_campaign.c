@@ -554,7 +554,7 @@ START_TEST(states_max_is_kept)
 	struct store_query *q = NULL;
 	struct coverage_row row;
 	campaign_init(&c, "wal:variant=hardened,sync=none", "posix");
-	c.options.states_max = 30 + (uint64_t)_i * 300;
+	c.options.states_max = 20 + (uint64_t)_i * 40;
 	campaign_go(&c);
 	ck_assert_int_eq(store_next_coverage(c.store, &q, 1, &row, &err), 1);
 	ck_assert_uint_le(row.tested, c.options.states_max);

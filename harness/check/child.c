@@ -47,6 +47,7 @@ struct run {
 /* What this process had mapped and held when child_init looked: there is one
  * process and one child at a time, and no object of the caller's to keep it. */
 static struct {
+	pid_t pid;
 	uint64_t data_bytes, resident_bytes;
 } self;
 
@@ -102,7 +103,8 @@ int child_init(struct err *err)
 	/* An ignored SIGCHLD would take the exit status away. */
 	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR || sigprocmask(SIG_UNBLOCK, &set, NULL) != 0)
 		return err_sys(err, "cannot prepare signals");
-	memory_of(getpid(), &self.data_bytes, &self.resident_bytes);
+	self.pid = getpid();
+	memory_of(self.pid, &self.data_bytes, &self.resident_bytes);
 	return tick_start(err);
 }
 
@@ -165,11 +167,11 @@ static void limits_apply(const struct child_limits *limits)
 }
 
 static void __attribute__((noreturn))
-child_main(int (*function)(void *arg), void *arg, pid_t parent, const struct child_limits *limits)
+child_main(int (*function)(void *arg), void *arg, const struct child_limits *limits)
 {
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
+	if (getppid() != self.pid)
 		_exit(1); /* the parent died before it could be watched */
 	limits_apply(limits);
 	_exit(function(arg));
@@ -243,13 +245,12 @@ int child_run(int (*function)(void *arg), void *arg, const char *dir,
 	int status;
 	child_limits_expand(&run.limits);
 	*result = (struct child_result){0};
-	pid_t parent = getpid();
 	run.started_ns = clock_ns();
 	run.pid = _Fork();
 	if (run.pid < 0)
 		return err_sys(err, "cannot fork");
 	if (run.pid == 0)
-		child_main(function, arg, parent, &run.limits);
+		child_main(function, arg, &run.limits);
 	while (wait4(run.pid, &status, 0, &usage) < 0) {
 		if (errno != EINTR)
 			return err_sys(err, "cannot wait for a child");

@@ -71,11 +71,18 @@ static void watch_file(struct disk *disk, uint32_t ino)
 	watches_add(disk, &disk->file_watches, path, IN_ATTRIB, ino);
 }
 
+bool disk_read_more(size_t got)
+{
+	return got + sizeof(struct inotify_event) + NAME_MAX + 1 > DISK_EVENTS;
+}
+
 void disk_drain(struct disk *disk)
 {
-	while (disk->notify >= 0 && read(disk->notify, disk->events, sizeof disk->events) > 0)
-		;
+	ssize_t n;
 	disk->stirred = false;
+	do
+		n = disk->notify < 0 ? 0 : read(disk->notify, disk->events, DISK_EVENTS);
+	while (n > 0 && disk_read_more((size_t)n));
 }
 
 /* ---- backing files ---- */
@@ -355,16 +362,12 @@ static int patch_masked(struct disk *disk, const struct image_change *c, struct 
 {
 	const struct ops *ops = disk->ops;
 	uint32_t ino = ops->objects[c->object].ino;
-	const struct inode *inode = &ops->inodes[ino];
-	uint32_t low = c->before < c->after ? c->before : c->after;
-	uint32_t high = c->before < c->after ? c->after : c->before;
+	uint32_t i, end;
 	int rc = ERR_OK;
-	for (uint32_t i = inode->masks; i < inode->masks + inode->n_masks && !rc; i++) {
-		const struct mask *m = &ops->masks[i];
-		uint32_t version = ops->micros[m->micro].version;
-		if (version > low && version <= high)
-			rc = disk_write(disk, ino, m->from, m->to, err);
-	}
+	ops_masks_switched(ops, c->object, c->before < c->after ? c->before : c->after,
+			   c->before < c->after ? c->after : c->before, &i, &end);
+	for (; i < end && !rc; i++)
+		rc = disk_write(disk, ino, ops->masks[i].from, ops->masks[i].to, err);
 	return rc;
 }
 

@@ -12,6 +12,7 @@
 enum {
 	DISK_OPEN_MAX = 8, /* backing files kept open: fork copies them, so few */
 	DISK_CHUNK = 16 * BLOCK_BYTES,
+	DISK_EVENTS = 1 << 16, /* bytes of events read at once */
 	DISK_FILE_MODE = 0644,
 	DISK_DIR_MODE = 0755,
 };
@@ -64,7 +65,7 @@ struct disk {
 	uint32_t *written;	 /* by object: BLOCK: the turn in which it was last written */
 	char name[PATH_MAX];	 /* scratch: of disk_name */
 	uint8_t chunk[DISK_CHUNK];
-	char events[1 << 16] __attribute__((aligned(16)));
+	char events[DISK_EVENTS] __attribute__((aligned(16)));
 };
 
 /* err_sys, in words for a user where the file system is full. */
@@ -92,6 +93,10 @@ int disk_rebuild_names(struct disk *disk, struct err *err);
 
 /* Compares all backing files with the image, attributes too, and mends them. */
 int disk_check_all(struct disk *disk, struct err *err);
+
+/* Whether, after reading that many bytes of events, there may be more: with room
+ * left for one, that was all. */
+bool disk_read_more(size_t got);
 
 /* Throws away pending events. */
 void disk_drain(struct disk *disk);

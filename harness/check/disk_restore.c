@@ -261,17 +261,16 @@ static int restore_events(struct disk *disk, size_t n, struct err *err)
 
 int disk_restore(struct disk *disk, struct err *err)
 {
-	ssize_t n = disk->notify < 0 ? -1 : read(disk->notify, disk->events, sizeof disk->events);
+	ssize_t n = disk->notify < 0 ? -1 : read(disk->notify, disk->events, DISK_EVENTS);
 	if (n < 0 && disk->notify >= 0 && errno == EAGAIN)
 		return ERR_OK;
 	disk->turn++;
 	int rc = n < 0 ? ERR_MISSING : ERR_OK;
 	while (n > 0 && !rc) {
 		rc = restore_events(disk, (size_t)n, err);
-		/* With room left, that was all. */
-		if ((size_t)n + sizeof(struct inotify_event) + NAME_MAX + 1 <= sizeof disk->events)
+		if (!disk_read_more((size_t)n))
 			break;
-		n = read(disk->notify, disk->events, sizeof disk->events);
+		n = read(disk->notify, disk->events, DISK_EVENTS);
 	}
 	/* Mending by event may fail where mending everything does not. */
 	return rc ? repair_all(disk, err) : ERR_OK;

@@ -3,6 +3,7 @@
 #include "recover.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,7 @@ static int pool_start(struct pool *pool, const struct plan *plan, const char *pa
 	if (rc)
 		return rc;
 	area_sweep(pool->parent);
+	malloc_trim(0); /* each recovery is a fork, which copies what is left */
 	rc = pool_map(pool, plan, err);
 	for (uint32_t i = 0; i < pool->n_seats && !rc; i++)
 		rc = seat_start(pool, &pool->seats[i], err);

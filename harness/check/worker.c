@@ -101,25 +101,32 @@ static void end_in_time_out(struct slot *slot, const struct child_limits *limits
 		       limits->wall_ms / ALONE_FACTOR, limits->wall_ms);
 }
 
-static void end_by_itself(struct worker *w, struct slot *slot, const struct child_result *result)
+static void end_badly(struct worker *w, struct slot *slot, const struct child_result *result)
 {
 	char words[160];
 	last_words(w->output, w->dir, words, sizeof words);
 	const char *colon = *words ? ": " : "";
-	bool exited = result->end == CHILD_EXIT;
-	if (exited && slot->answer == ANSWER_CONTENTS && result->code == 0)
-		end_as(slot, RECOVERY_OK, "%s", "");
-	else if (exited && slot->answer == ANSWER_ERROR && result->code == 1)
-		end_as(slot, RECOVERY_FAILED, "%s",
-		       *slot->error.text ? slot->error.text : "an error without a text");
-	else if (exited)
+	if (result->end == CHILD_EXIT)
 		end_as(slot, RECOVERY_EXIT, "left the process with status %d%s%s", result->code,
 		       colon, words);
 	else
 		end_as(slot, RECOVERY_SIGNAL, "signal %d (%s)%s%s", result->code,
 		       strsignal(result->code), colon, words);
-	if (slot->end == RECOVERY_FAILED)
+}
+
+static void end_by_itself(struct worker *w, struct slot *slot, const struct child_result *result)
+{
+	bool exited = result->end == CHILD_EXIT;
+	if (exited && slot->answer == ANSWER_CONTENTS && result->code == 0) {
+		end_as(slot, RECOVERY_OK, "%s", "");
+	} else if (exited && slot->answer == ANSWER_ERROR && result->code == 1) {
+		slot->error.text[sizeof slot->error.text - 1] = '\0';
+		end_as(slot, RECOVERY_FAILED, "%s",
+		       *slot->error.text ? slot->error.text : "an error without a text");
 		last_words_tidy(slot->text, w->dir);
+	} else {
+		end_badly(w, slot, result);
+	}
 }
 
 static void end_recovery(struct worker *w, struct slot *slot, const struct child_limits *limits,

@@ -41,7 +41,7 @@ const char *op_type_name(enum op_type type);
 
 /* A zeroed struct is valid: every zero means the default in brackets. */
 struct workload_options {
-	uint32_t ops;  /* number of operations [60] */
+	uint32_t ops;  /* number of operations [120] */
 	uint32_t keys; /* distinct keys [12] */
 	bool mixed;    /* weight[] was given; otherwise the default mix */
 	uint32_t weight[OP_TYPES_COUNT];

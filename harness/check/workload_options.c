@@ -33,7 +33,7 @@ struct row {
 
 /* In the order in which they are described. */
 static const struct row rows[] = {
-	{"ops", NUMBER(ops), 60, 60, 1, 1000000},
+	{"ops", NUMBER(ops), 120, 120, 1, 1000000},
 	{"keys", NUMBER(keys), 12, 12, 1, 100000},
 	{"values", RANGE(value_min, value_max), 24, 200, VALUE_BYTES_MIN, 1 << 24},
 	{"batches", RANGE(batch_min, batch_max), 2, 40, 1, 10000},

@@ -40,8 +40,7 @@ int cli_parse(const struct cli_command *c, void *ctx, int argc, char **argv, int
 	opterr = 0;
 	optind = 1;
 	for (;;) {
-		/* "+": what follows the first argument is not ours. */
-		int found = getopt_long(argc, argv, "+:", table, &at);
+		int found = getopt_long(argc, argv, ":", table, &at);
 		if (found == -1)
 			break;
 		if (found == '?' || found == ':') {

@@ -216,7 +216,7 @@ FLAG(quiet, quiet)
 static const struct cli_option options[] = {
 	{"engine", "SPEC", "engine and options, wal:sync=batch,batch=8; repeatable", set_engine},
 	{"model", "NAME,...", "persistence profiles [all; see list profiles]", set_model},
-	{"ops", "N", "operations of the workload [60]", set_ops},
+	{"ops", "N", "operations of the workload [120]", set_ops},
 	{"mix", "OP=W,...", "operations and weights, put=60,delete=15,sync", set_mix},
 	{"keys", "N", "distinct keys [12]", set_keys},
 	{"values", "MIN-MAX", "bytes of a value [24-200]", set_values},

@@ -112,6 +112,37 @@ static struct tear nth_tear(const struct walk *walk, uint64_t n)
 	return (struct tear){.object = NONE};
 }
 
+/* The reverse of spread: which of the differing sectors are new, as a number. */
+static uint64_t gather(uint8_t sectors, uint8_t set)
+{
+	uint64_t n = 0;
+	for (int i = BLOCK_SECTORS; i-- > 0;)
+		if (sectors >> i & 1)
+			n = n << 1 | (set >> i & 1);
+	return n;
+}
+
+/* The answer that gives this tear: its number from 1, or 0 where the walk has no
+ * such tear. */
+static uint64_t tear_answer(const struct walk *walk, const struct tear *tear)
+{
+	const struct ops *ops = walk->model->ops;
+	uint64_t before = 0;
+	for (size_t i = 0; i < walk->n_sites; i++)
+		for (uint32_t u = walk->sites[i].version; u-- > walk->sites[i].oldest;) {
+			const struct site *s = &walk->sites[i];
+			uint64_t tears = count_tears(ops, s->object, s->version, u);
+			if (s->object != tear->object || u != tear->older) {
+				before += tears;
+				continue;
+			}
+			uint8_t differing = ops_sectors_differing(ops, s->object, s->version, u);
+			uint64_t n = gather(differing, tear->sectors);
+			return n && n <= tears ? before + n : 0;
+		}
+	return 0;
+}
+
 static int compare_held(const void *a, const void *b)
 {
 	uint32_t x = ((const struct held *)a)->object, y = ((const struct held *)b)->object;
@@ -130,7 +161,7 @@ static void walk_run(struct walk *walk, struct state *state)
 	for (uint32_t i = 0; i < n; i++)
 		if (visible(model, &model->ops->objects[pending[i]]))
 			decide_object(walk, pending[i]);
-	walk->tear.object = NONE;
+	walk->tear = (struct tear){.object = NONE};
 	walk->object = NONE;
 	if (model->profile->tears && walk->n_sites) {
 		uint64_t k = choose(walk, 1 + count_all_tears(walk));
@@ -219,37 +250,10 @@ static uint64_t answer_random(struct walk *walk, uint64_t bound)
 }
 
 /* Everything newest, but for one tear. */
-struct aimed_tear {
-	uint32_t object;
-	bool back; /* the new sectors are the last ones */
-	bool one;  /* one sector only, instead of half of them */
-};
-
 static uint64_t answer_tear(struct walk *walk, uint64_t bound)
 {
-	const struct aimed_tear *aim = walk->arg;
-	uint64_t before = 1;
 	(void)bound;
-	if (walk->object != NONE)
-		return 0;
-	for (size_t i = 0; i < walk->n_sites; i++)
-		for (uint32_t u = walk->sites[i].version; u-- > walk->sites[i].oldest;) {
-			const struct site *s = &walk->sites[i];
-			uint8_t d =
-				ops_sectors_differing(walk->model->ops, s->object, s->version, u);
-			int sectors = __builtin_popcount(d);
-			uint64_t tears = count_tears(walk->model->ops, s->object, s->version, u);
-			if (s->object != aim->object || tears == 0) {
-				before += tears;
-				continue;
-			}
-			int front = aim->one ? 1 : sectors / 2;
-			uint64_t mask = ((uint64_t)1 << front) - 1;
-			if (aim->back)
-				mask <<= sectors - front;
-			return before + mask - 1;
-		}
-	return 0;
+	return walk->object == NONE ? tear_answer(walk, walk->arg) : 0;
 }
 
 /* ---- the chooser ---- */
@@ -271,8 +275,8 @@ struct chooser {
 	struct model *model;
 	enum chooser_kind kind;
 	uint64_t left; /* states still to give, or UINT64_MAX */
-	size_t mark;   /* the model as it was found */
-	size_t base;   /* with the newest micro-op kept */
+	uint32_t newest;
+	size_t base; /* the model's mark while newest is kept */
 	bool begun;
 	struct walk walk;
 	struct buf held;
@@ -290,15 +294,28 @@ static int compare_u32(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Whether the other half of a rename is pending too and comes first: what is
+ * asked of one half is asked of both. */
+static bool second_half(const struct model *model, const struct micro *m)
+{
+	if (m->partner == NONE || m->partner > (uint32_t)(m - model->ops->micros))
+		return false;
+	const struct micro *first = &model->ops->micros[m->partner];
+	return first->version > model->low[first->object];
+}
+
 static void list_micros(struct chooser *c)
 {
 	uint32_t n;
 	size_t cap = 0, used = 0;
+	const struct model *model = c->model;
 	const uint32_t *pending = model_pending(c->model, &n);
 	for (uint32_t i = 0; i < n; i++)
-		for (uint32_t v = c->model->low[pending[i]] + 1; v <= c->model->newest[pending[i]];
-		     v++)
-			*MEM_PUSH(c->micros, used, cap) = ops_micro(c->model->ops, pending[i], v);
+		for (uint32_t v = model->low[pending[i]] + 1; v <= model->newest[pending[i]]; v++) {
+			uint32_t m = ops_micro(model->ops, pending[i], v);
+			if (!second_half(model, &model->ops->micros[m]))
+				*MEM_PUSH(c->micros, used, cap) = m;
+		}
 	c->n_micros = (uint32_t)used;
 	if (used)
 		qsort(c->micros, used, sizeof *c->micros, compare_u32);
@@ -310,17 +327,12 @@ struct chooser *chooser_create(struct model *model, enum chooser_kind kind, uint
 	struct chooser *c = mem_alloc(1, sizeof *c);
 	c->model = model;
 	c->kind = kind;
+	c->newest = newest;
 	c->left = kind == CHOOSE_EXHAUSTIVE || budget == 0 ? UINT64_MAX : budget;
 	c->walk.model = model;
 	c->walk.held = &c->held;
 	prng_init(&c->prng, seed);
 	list_micros(c);
-	c->mark = model_mark(model);
-	if (newest != NONE) {
-		const struct micro *m = &model->ops->micros[newest];
-		model_at_least(model, m->object, m->version);
-	}
-	c->base = model_mark(model);
 	return c;
 }
 
@@ -328,7 +340,6 @@ void chooser_destroy(struct chooser *c)
 {
 	if (!c)
 		return;
-	model_undo(c->model, c->mark);
 	walk_finish(&c->walk);
 	buf_finish(&c->held);
 	free(c->path.digits);
@@ -336,12 +347,13 @@ void chooser_destroy(struct chooser *c)
 	free(c);
 }
 
-static void give(struct chooser *c, answer *who, void *arg, struct state *state)
+/* Walks, on top of what is constrained; chooser_next undoes both. */
+static bool give(struct chooser *c, answer *who, void *arg, struct state *state)
 {
 	c->walk.answer = who;
 	c->walk.arg = arg;
 	walk_run(&c->walk, state);
-	model_undo(c->model, c->base);
+	return true;
 }
 
 static bool next_exhaustive(struct chooser *c, struct state *state)
@@ -350,48 +362,63 @@ static bool next_exhaustive(struct chooser *c, struct state *state)
 		return false;
 	c->begun = true;
 	c->path.at = 0;
-	give(c, answer_path, &c->path, state);
+	return give(c, answer_path, &c->path, state);
+}
+
+/* M5 is asked where a size is decided, so a constraint may leave it no version:
+ * whether all sizes that were touched since a mark still have one. */
+static bool sizes_possible(const struct model *model, size_t mark)
+{
+	const struct ops *ops = model->ops;
+	for (size_t i = mark; i < model->n_trail; i++) {
+		const struct object *o = &ops->objects[model->trail[i].object];
+		if (o->kind == OBJECT_ENTRY)
+			continue;
+		uint32_t size = ops->inodes[o->ino].size_object, v = model->low[size];
+		while (v <= model->high[size] && !model_possible(model, size, v))
+			v++;
+		if (v > model->high[size])
+			return false;
+	}
 	return true;
 }
 
-/* Leaves a pending micro-op out, or keeps it; false where that is not possible. */
+/* Leaves a pending micro-op out, or keeps it; false where that is not possible,
+ * or goes without saying. */
 static bool constrain(struct chooser *c, uint32_t i, bool keep)
 {
-	const struct micro *m = &c->model->ops->micros[c->micros[i]];
-	uint32_t low = c->model->low[m->object], high = c->model->high[m->object];
-	if (m->version <= low || m->version > high)
+	struct model *model = c->model;
+	const struct micro *m = &model->ops->micros[c->micros[i]];
+	size_t mark = model_mark(model);
+	if (m->version <= model->low[m->object] || m->version > model->high[m->object])
 		return false;
 	if (keep)
-		model_at_least(c->model, m->object, m->version);
+		model_at_least(model, m->object, m->version);
 	else
-		model_at_most(c->model, m->object, m->version - 1);
-	return true;
+		model_at_most(model, m->object, m->version - 1);
+	if (sizes_possible(model, mark))
+		return true;
+	model_undo(model, mark);
+	return false;
 }
 
 static bool give_single(struct chooser *c, bool keep, struct state *state)
 {
-	while (c->i < c->n_micros) {
-		if (constrain(c, c->i++, keep)) {
-			give(c, keep ? answer_oldest : answer_newest, NULL, state);
-			return true;
-		}
-		model_undo(c->model, c->base);
-	}
+	while (c->i < c->n_micros)
+		if (constrain(c, c->i++, keep))
+			return give(c, keep ? answer_oldest : answer_newest, NULL, state);
 	return false;
 }
 
 static bool give_pair(struct chooser *c, bool keep, struct state *state)
 {
-	for (; c->i + 1 < c->n_micros; c->i++, c->j = 0) {
+	for (; c->i + 1 < c->n_micros; c->i++, c->j = 0)
 		while (c->i + 1 + c->j < c->n_micros) {
 			uint32_t other = c->i + 1 + c->j++;
-			if (constrain(c, c->i, keep) && constrain(c, other, keep)) {
-				give(c, keep ? answer_oldest : answer_newest, NULL, state);
-				return true;
-			}
+			if (constrain(c, c->i, keep) && constrain(c, other, keep))
+				return give(c, keep ? answer_oldest : answer_newest, NULL, state);
 			model_undo(c->model, c->base);
 		}
-	}
 	return false;
 }
 
@@ -401,36 +428,68 @@ static bool give_prefix(struct chooser *c, struct state *state)
 		return false;
 	/* Prefixes of one to all but one: none and all were given. */
 	uint32_t cut = c->model->ops->micros[c->micros[++c->i]].step;
-	give(c, answer_cut, &cut, state);
+	return give(c, answer_cut, &cut, state);
+}
+
+/* Four ways to tear a block's version on top of the one before: the first half
+ * of the sectors is new, the last half, the first sector, the last one. */
+static bool aim_tear(const struct ops *ops, const struct micro *m, uint32_t way, struct tear *aim)
+{
+	uint32_t older = m->version - 1;
+	uint8_t differing = ops_sectors_differing(ops, m->object, m->version, older);
+	int sectors = __builtin_popcount(differing);
+	int part = way & 2 ? 1 : sectors / 2;
+	if (sectors < 2 || (way & 2 && sectors < 4))
+		return false;
+	uint64_t n = ((uint64_t)1 << part) - 1;
+	if (way & 1)
+		n <<= sectors - part;
+	*aim = (struct tear){m->object, older, spread(differing, n)};
 	return true;
 }
 
 static bool give_torn(struct chooser *c, struct state *state)
 {
-	const struct ops *ops = c->model->ops;
-	if (!c->model->profile->tears)
+	struct model *model = c->model;
+	if (!model->profile->tears)
 		return false;
 	for (; c->i < c->n_micros; c->i++, c->j = 0) {
-		uint32_t object = ops->micros[c->micros[c->i]].object;
-		if (ops->objects[object].kind != OBJECT_BLOCK || c->j == 4)
+		const struct micro *m = &model->ops->micros[c->micros[c->i]];
+		struct tear aim;
+		if (model->ops->objects[m->object].kind != OBJECT_BLOCK)
 			continue;
-		struct aimed_tear aim = {object, c->j & 1, c->j & 2};
-		c->j++;
-		give(c, answer_tear, &aim, state);
-		return true;
+		while (c->j < 4 && m->version >= model->low[m->object]) {
+			if (!aim_tear(model->ops, m, c->j++, &aim))
+				continue;
+			model_at_most(model, m->object, m->version);
+			if (sizes_possible(model, c->base) && give(c, answer_tear, &aim, state) &&
+			    state->tear.object != NONE)
+				return true;
+			model_undo(model, c->base); /* it cannot be seen */
+		}
 	}
 	return false;
+}
+
+/* Deciding one object after the other would nearly always leave out an early
+ * one, and with it whatever must follow.  So a few micro-ops from all over the
+ * trace are kept or left out before. */
+static bool give_random(struct chooser *c, struct state *state)
+{
+	for (uint32_t n = c->n_micros; n > 1; n /= 2) {
+		uint32_t i = (uint32_t)prng_below(&c->prng, c->n_micros);
+		constrain(c, i, prng_below(&c->prng, 2));
+	}
+	return give(c, answer_random, &c->prng, state);
 }
 
 static bool give_rung(struct chooser *c, struct state *state)
 {
 	switch (c->rung) {
 	case RUNG_ALL:
-		give(c, answer_newest, NULL, state);
-		return c->i++ == 0;
+		return c->i++ == 0 && give(c, answer_newest, NULL, state);
 	case RUNG_NONE:
-		give(c, answer_oldest, NULL, state);
-		return c->i++ == 0;
+		return c->i++ == 0 && give(c, answer_oldest, NULL, state);
 	case RUNG_PREFIX:
 		return give_prefix(c, state);
 	case RUNG_LEFT_OUT:
@@ -446,8 +505,7 @@ static bool give_rung(struct chooser *c, struct state *state)
 	case RUNG_RANDOM:
 		break;
 	}
-	give(c, answer_random, &c->prng, state);
-	return true;
+	return give_random(c, state);
 }
 
 static bool next_ladder(struct chooser *c, struct state *state)
@@ -459,21 +517,35 @@ static bool next_ladder(struct chooser *c, struct state *state)
 	return true;
 }
 
-bool chooser_next(struct chooser *c, struct state *state)
+static bool next(struct chooser *c, struct state *state)
 {
-	if (c->left == 0)
-		return false;
-	if (c->left != UINT64_MAX)
-		c->left--;
 	switch (c->kind) {
 	case CHOOSE_EXHAUSTIVE:
 		return next_exhaustive(c, state);
 	case CHOOSE_LADDER:
 		return next_ladder(c, state);
 	default:
-		give(c, answer_random, &c->prng, state);
-		return true;
+		return give_random(c, state);
 	}
+}
+
+bool chooser_next(struct chooser *c, struct state *state)
+{
+	size_t found = model_mark(c->model);
+	if (c->left == 0)
+		return false;
+	if (c->left != UINT64_MAX)
+		c->left--;
+	if (c->newest != NONE) {
+		const struct micro *m = &c->model->ops->micros[c->newest];
+		model_at_least(c->model, m->object, m->version);
+	}
+	c->base = model_mark(c->model);
+	bool given = next(c, state);
+	/* Between two states the model is as it was: nobody who asks it for an ID
+	 * need know that it is being used. */
+	model_undo(c->model, found);
+	return given;
 }
 
 /* ---- IDs ----
@@ -520,23 +592,12 @@ static uint32_t version_in(const struct state *state, const struct model *model,
 	return held ? held->version : model->newest[object];
 }
 
-static uint64_t tear_number(const struct walk *walk, const struct tear *tear, uint64_t bound)
-{
-	for (uint64_t i = 1; tear->object != NONE && i < bound; i++) {
-		struct tear t = nth_tear(walk, i - 1);
-		if (t.object == tear->object && t.older == tear->older &&
-		    t.sectors == tear->sectors)
-			return i;
-	}
-	return 0;
-}
-
 static uint64_t answer_describe(struct walk *walk, uint64_t bound)
 {
 	struct bits *bits = walk->arg;
 	uint64_t value = 0;
 	if (walk->object == NONE) {
-		value = tear_number(walk, &bits->state->tear, bound);
+		value = tear_answer(walk, &bits->state->tear);
 	} else {
 		uint32_t version = version_in(bits->state, walk->model, walk->object);
 		while (value + 1 < bound && walk->options[value] != version)
@@ -563,8 +624,7 @@ void state_restore(struct model *model, const struct state *wanted, uint32_t obj
 		   struct state *state, struct buf *held)
 {
 	struct state copy = *wanted;
-	struct walk walk = {
-		.model = model, .held = held, .answer = answer_nearest, .arg = &copy};
+	struct walk walk = {.model = model, .held = held, .answer = answer_nearest, .arg = &copy};
 	uint32_t n;
 	size_t mark = model_mark(model);
 	if (copy.tear.object == object)
@@ -646,6 +706,16 @@ static int read_answers(const char *answers, struct bits *bits, const char *id, 
 	return ERR_OK;
 }
 
+/* A state has one ID: what would give the same state otherwise is refused. */
+static bool same_id(struct model *model, const struct state *state, const char *id)
+{
+	struct buf again = {0};
+	state_id(model, state, &again);
+	bool same = strcmp(buf_text(&again), id) == 0;
+	buf_finish(&again);
+	return same;
+}
+
 int state_from_id(struct model *model, const char *id, struct state *state, struct buf *held,
 		  struct err *err)
 {
@@ -672,9 +742,7 @@ int state_from_id(struct model *model, const char *id, struct state *state, stru
 		model_pending(model, &n);
 		walk_run(&walk, state);
 		model_undo(model, mark);
-		while (bits.n > bits.at && bits.bit[bits.n - 1] == 0)
-			bits.n--;
-		if (bits.bad || bits.n > bits.at)
+		if (bits.bad || !same_id(model, state, id))
 			rc = err_set(
 				err, ERR_USAGE,
 				"state ID \"%s\" does not fit this trace: it is of another one",

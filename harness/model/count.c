@@ -35,9 +35,9 @@ struct sum {
 struct counting {
 	struct model *model;
 	uint64_t work;
-	uint32_t *slot;	      /* by place among the pending: 1 + local number, or 0 */
-	uint32_t *sequence;   /* by sequence: 1 + local number of its first member */
-	uint32_t *middle;     /* scratch: micro-ops of a sequence */
+	uint32_t *slot;	    /* by place among the pending: 1 + local number, or 0 */
+	uint32_t *sequence; /* by sequence: 1 + local number of its first member */
+	uint32_t *middle;   /* scratch: micro-ops of a sequence */
 	size_t n_middle, middle_cap;
 	uint32_t *size_slot;  /* by inode: 1 + local number of its open size */
 	uint64_t *size_least; /* by inode: the least of its open sizes */

@@ -86,47 +86,33 @@ uint64_t image_size(const struct image *image, uint32_t ino)
 	return ops_size(image->ops, inode->size_object, image->version[inode->size_object]);
 }
 
-static void apply_masks(const struct image *image, uint32_t object, uint8_t *out)
+/* Applies the masks of this state to a block (bytes may be NULL); whether there
+ * are any. */
+static bool apply_masks(const struct image *image, uint32_t object, uint8_t *bytes)
 {
 	const struct ops *ops = image->ops;
-	const struct object *o = &ops->objects[object];
-	uint64_t start = (uint64_t)o->block * BLOCK_BYTES;
-	uint32_t i, end;
-	ops_masks(ops, object, image->version[object],
-		  image->version[ops->inodes[o->ino].size_object], &i, &end);
-	for (; i < end; i++) {
-		const struct mask *m = &ops->masks[i];
-		if (m->to <= start || m->from >= start + BLOCK_BYTES)
-			continue;
-		uint64_t from = m->from > start ? m->from - start : 0;
-		uint64_t to = m->to - start < BLOCK_BYTES ? m->to - start : BLOCK_BYTES;
-		memset(out + from, 0, to - from);
-	}
+	const struct inode *inode = &ops->inodes[ops->objects[object].ino];
+	uint32_t first, end;
+	if (inode->n_masks == 0)
+		return false;
+	ops_masks(ops, object, image->version[object], image->version[inode->size_object], &first,
+		  &end);
+	return ops_mask_block(ops, object, first, end, bytes);
 }
 
 void image_block(const struct image *image, uint32_t object, uint8_t *out)
 {
-	ops_content(image->ops, object, image->version[object], out);
+	uint32_t version = image->version[object];
+	ops_content(image->ops, object, version, out);
 	if (image->tear.object == object) {
 		uint8_t older[BLOCK_BYTES];
-		ops_content(image->ops, object, image->tear.older, older);
+		ops_content_under(image->ops, object, image->tear.older, version, older);
 		for (size_t i = 0; i < BLOCK_SECTORS; i++)
 			if (!(image->tear.sectors >> i & 1))
 				memcpy(out + i * SECTOR_BYTES, older + i * SECTOR_BYTES,
 				       SECTOR_BYTES);
 	}
 	apply_masks(image, object, out);
-}
-
-static bool masked(const struct image *image, uint32_t object)
-{
-	const struct inode *inode = &image->ops->inodes[image->ops->objects[object].ino];
-	if (inode->n_masks == 0)
-		return false;
-	uint32_t first, end;
-	ops_masks(image->ops, object, image->version[object], image->version[inode->size_object],
-		  &first, &end);
-	return first < end;
 }
 
 /* What a block adds to its file's digest in this state. */
@@ -140,7 +126,7 @@ static struct digest block_term(const struct image *image, uint32_t object)
 		return d;
 	const struct data_version *data = &ops->data[ops_data(ops, object, image->version[object])];
 	bool whole = size - start >= data->extent && image->tear.object != object &&
-		     !masked(image, object);
+		     !apply_masks(image, object, NULL);
 	if (whole) {
 		d = (struct digest){data->lo, data->hi};
 	} else {
@@ -162,7 +148,7 @@ static struct digest name_term(const struct image *image, uint32_t object, uint3
 						((uint64_t)o->ino << 2) + inode->type);
 	struct digest d = {h.low64, h.high64};
 	add(&d, image->file[ino]);
-	return mixed(d, inode->type == INODE_DIR ? ino : 0);
+	return mixed(d, 0);
 }
 
 /* A file's digest changed by `by`: so does the tree's, through its one name. */
@@ -200,51 +186,86 @@ static struct digest size_term(uint64_t size)
 	return mixed((struct digest){size, ~size}, 1);
 }
 
+/* The first BLOCK object of an inode, in the order of numbers, whose number is
+ * at least block. */
+static uint32_t first_block(const struct ops *ops, const struct inode *inode, uint64_t block)
+{
+	uint32_t low = 0, high = inode->n_blocks;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (ops->objects[ops->block_objects[inode->blocks + middle]].block < block)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Widens [*from, *to) by what the masks hide in one of two versions of the size
+ * and not in the other. */
+static void widen_by_masks(const struct ops *ops, uint32_t object, uint32_t a, uint32_t b,
+			   uint64_t *from, uint64_t *to)
+{
+	uint32_t i, end;
+	ops_masks_switched(ops, object, a < b ? a : b, a < b ? b : a, &i, &end);
+	for (; i < end; i++) {
+		*from = ops->masks[i].from < *from ? ops->masks[i].from : *from;
+		*to = ops->masks[i].to > *to ? ops->masks[i].to : *to;
+	}
+}
+
 static void change_size(struct image *image, uint32_t object, uint32_t version)
 {
 	const struct ops *ops = image->ops;
 	uint32_t ino = ops->objects[object].ino;
 	const struct inode *inode = &ops->inodes[ino];
 	struct digest before = image->file[ino];
-	uint64_t old = ops_size(ops, object, image->version[object]);
+	uint32_t old_version = image->version[object];
+	uint64_t old = ops_size(ops, object, old_version);
 	uint64_t new = ops_size(ops, object, version);
+	uint64_t from = old < new ? old : new, to = old < new ? new : old, limit = to;
 	image->version[object] = version;
 	subtract(&image->file[ino], size_term(old));
 	add(&image->file[ino], size_term(new));
-	uint64_t low = (old < new ? old : new) / BLOCK_BYTES;
-	for (uint32_t i = inode->n_blocks; i-- > 0;) {
+	widen_by_masks(ops, object, old_version, version, &from, &to);
+	to = to < limit ? to : limit; /* past both sizes nothing is seen */
+	for (uint32_t i = first_block(ops, inode, from / BLOCK_BYTES); i < inode->n_blocks; i++) {
 		uint32_t block = ops->block_objects[inode->blocks + i];
-		/* Blocks are sorted: those wholly below both sizes stay, unless masks
-		 * come and go with the size. */
-		if (ops->objects[block].block < low && inode->n_masks == 0)
+		if ((uint64_t)ops->objects[block].block * BLOCK_BYTES >= to)
 			break;
 		update_term(image, block);
 	}
 	file_changed(image, ino, before);
 }
 
-static void change_entry(struct image *image, uint32_t object, uint32_t version)
+/* A name leaves the tree, or joins it. */
+static void drop_entry(struct image *image, uint32_t object)
 {
-	uint32_t old = image_entry(image, object);
-	image->version[object] = version;
-	uint32_t new = image_entry(image, object);
-	if (old) {
-		if (!image->stale)
-			subtract(&image->tree, name_term(image, object, old));
-		if (--image->links[old] == 1)
-			image->n_linked--;
-		if (image->links[old] == 1)
-			image->stale = true; /* named_by must be found anew */
+	uint32_t ino = image_entry(image, object);
+	if (!ino)
+		return;
+	if (!image->stale)
+		subtract(&image->tree, name_term(image, object, ino));
+	image->links[ino]--;
+	if (image->links[ino] == 1) {
+		image->n_linked--;
+		image->stale = true; /* named_by must be found anew */
 	}
-	if (new) {
-		if (++image->links[new] == 2)
-			image->n_linked++;
-		if (image->links[new] > 1)
-			image->stale = true;
-		image->named_by[new] = object;
-		if (!image->stale)
-			add(&image->tree, name_term(image, object, new));
+}
+
+static void join_entry(struct image *image, uint32_t object)
+{
+	uint32_t ino = image_entry(image, object);
+	if (!ino)
+		return;
+	image->links[ino]++;
+	if (image->links[ino] == 2) {
+		image->n_linked++;
+		image->stale = true;
 	}
+	image->named_by[ino] = object;
+	if (!image->stale)
+		add(&image->tree, name_term(image, object, ino));
 }
 
 static void change(struct image *image, uint32_t object, uint32_t version)
@@ -259,7 +280,7 @@ static void change(struct image *image, uint32_t object, uint32_t version)
 		change_size(image, object, version);
 		break;
 	default:
-		change_entry(image, object, version);
+		image->version[object] = version;
 	}
 }
 
@@ -311,10 +332,10 @@ static void mend_names(struct image *image)
 	image->stale = false;
 }
 
-void image_goto(struct image *image, const struct state *state)
+/* What is at another version in the state than in the image. */
+static void find_affected(struct image *image, const struct state *state)
 {
-	uint32_t torn = image->tear.object;
-	image->n_changes = 0;
+	size_t n = 0;
 	image->n_affected = 0;
 	image->now++;
 	for (size_t i = 0; i < image->n_held; i++)
@@ -325,16 +346,41 @@ void image_goto(struct image *image, const struct state *state)
 		affect(image, state->held[i].object, state->held[i].version);
 		*MEM_PUSH(image->held, image->n_held, image->held_cap) = state->held[i].object;
 	}
-	image->tear = state->tear;
 	for (size_t i = 0; i < image->n_affected; i++) {
 		uint32_t object = image->affected[i];
 		if (image->target[object] != image->version[object])
-			change(image, object, image->target[object]);
+			image->affected[n++] = object;
 	}
+	image->n_affected = n;
+}
+
+static void set_tear(struct image *image, struct tear tear)
+{
+	uint32_t torn = image->tear.object;
+	image->tear = tear;
 	if (torn != NONE)
 		change(image, torn, image->version[torn]);
-	if (state->tear.object != NONE && state->tear.object != torn)
-		change(image, state->tear.object, image->version[state->tear.object]);
+	if (tear.object != NONE && tear.object != torn)
+		change(image, tear.object, image->version[tear.object]);
+}
+
+void image_goto(struct image *image, const struct state *state)
+{
+	const struct object *objects = image->ops->objects;
+	image->n_changes = 0;
+	set_tear(image, (struct tear){.object = NONE});
+	find_affected(image, state);
+	/* Old names go before new ones come, so that a file that was renamed never
+	 * seems to have two. */
+	for (size_t i = 0; i < image->n_affected; i++)
+		if (objects[image->affected[i]].kind == OBJECT_ENTRY)
+			drop_entry(image, image->affected[i]);
+	for (size_t i = 0; i < image->n_affected; i++)
+		change(image, image->affected[i], image->target[image->affected[i]]);
+	for (size_t i = 0; i < image->n_affected; i++)
+		if (objects[image->affected[i]].kind == OBJECT_ENTRY)
+			join_entry(image, image->affected[i]);
+	set_tear(image, state->tear);
 	if (image->stale && image->flat && image->n_linked == 0)
 		mend_names(image);
 }
@@ -438,6 +484,7 @@ int image_walk(const struct image *image, image_visit *visit, void *arg)
 struct summing {
 	const struct image *image;
 	struct digest sum;
+	uint64_t *first; /* by inode: a hash of its first path, or NULL without links */
 };
 
 static int sum_name(void *arg, const char *path, uint32_t ino)
@@ -448,17 +495,26 @@ static int sum_name(void *arg, const char *path, uint32_t ino)
 	XXH128_hash_t h = XXH3_128bits_withSeed(path, strlen(path), type);
 	struct digest d = {h.low64, h.high64};
 	add(&d, image->file[ino]);
-	/* Names of one file are told from names of equal files. */
-	add(&s->sum, mixed(d, image->links[ino] > 1 ? ino : 0));
+	/* Names of one file are told from names of equal files: by the first of
+	 * them, and not by the inode's number, which no program can see. */
+	uint64_t first = h.low64;
+	if (s->first) {
+		s->first[ino] = s->first[ino] ? s->first[ino] : first | 1;
+		first = s->first[ino];
+	}
+	add(&s->sum, mixed(d, first | 1));
 	return 0;
 }
 
 struct digest image_digest(const struct image *image)
 {
-	if (image->flat && !image->stale && image->n_linked == 0)
+	if (image->flat && image->n_linked == 0)
 		return image->tree;
 	struct summing s = {.image = image};
+	if (image->n_linked)
+		s.first = mem_alloc((size_t)image->ops->n_inodes + 1, sizeof *s.first);
 	image_walk(image, sum_name, &s);
+	free(s.first);
 	/* A simple tree's sum is of another form: keep the two apart. */
 	return mixed(s.sum, 2);
 }

@@ -89,6 +89,12 @@ void ops_content(const struct ops *ops, uint32_t object, uint32_t version, uint8
 	content(ops->data, ops_data(ops, object, version), out);
 }
 
+static void sector_hashes(const uint8_t *bytes, uint64_t *sector)
+{
+	for (size_t i = 0; i < BLOCK_SECTORS; i++)
+		sector[i] = XXH3_64bits(bytes + i * SECTOR_BYTES, SECTOR_BYTES);
+}
+
 static void describe_data(struct data_version *d, const uint8_t *bytes)
 {
 	uint32_t extent = BLOCK_BYTES;
@@ -96,8 +102,7 @@ static void describe_data(struct data_version *d, const uint8_t *bytes)
 		extent--;
 	d->extent = (uint16_t)extent;
 	ops_digest(bytes, &d->lo, &d->hi);
-	for (int i = 0; i < BLOCK_SECTORS; i++)
-		d->sector[i] = XXH3_64bits(bytes + (size_t)i * SECTOR_BYTES, SECTOR_BYTES);
+	sector_hashes(bytes, d->sector);
 }
 
 static uint32_t add_data(struct lowering *l, struct data_version d, const uint8_t *bytes,
@@ -319,22 +324,30 @@ static int lower_rename(struct lowering *l, const struct event *e)
 
 /* ---- contents ---- */
 
+/* The part of a block that a mask makes zeros: [*from, *to), perhaps empty. */
+static void mask_in_block(const struct mask *mask, uint32_t block, uint32_t *from, uint32_t *to)
+{
+	uint64_t start = (uint64_t)block * BLOCK_BYTES, end = start + BLOCK_BYTES;
+	*from = *to = 0;
+	if (mask->from >= end || mask->to <= start)
+		return;
+	*from = mask->from > start ? (uint32_t)(mask->from - start) : 0;
+	*to = mask->to < end ? (uint32_t)(mask->to - start) : BLOCK_BYTES;
+}
+
 /* Whether a mask came over the block after micro-op m, and then what it left. */
 static bool masked_since(const struct lowering *l, uint32_t ino, uint32_t block, uint32_t m,
 			 uint8_t *bytes)
 {
-	uint64_t start = (uint64_t)block * BLOCK_BYTES;
 	bool any = false;
 	for (size_t i = l->n_masks; i-- > 0;) {
-		const struct mask *mask = &l->masks[i];
-		if (m != NONE && mask->micro < m)
+		uint32_t from = 0, to = 0;
+		if (m != NONE && l->masks[i].micro < m)
 			break;
-		if (l->mask_ino[i] != ino || mask->to <= start || mask->from >= start + BLOCK_BYTES)
-			continue;
-		uint64_t from = mask->from > start ? mask->from - start : 0;
-		uint64_t to = mask->to - start < BLOCK_BYTES ? mask->to - start : BLOCK_BYTES;
+		if (l->mask_ino[i] == ino)
+			mask_in_block(&l->masks[i], block, &from, &to);
 		memset(bytes + from, 0, to - from);
-		any = true;
+		any = any || from < to;
 	}
 	return any;
 }
@@ -500,7 +513,8 @@ static int lower_start(struct lowering *l)
 		    need_name(l, s->name))
 			return err_wrap(l->err, "the start");
 		/* An entry's start is kept in block, which entries do not use. */
-		l->objects[find_object(l, OBJECT_ENTRY, s->dir, 0, s->name, true)].block = s->ino;
+		uint32_t object = entry_object(l, s->dir, s->name);
+		l->objects[object].block = s->ino;
 	}
 	return ERR_OK;
 }
@@ -748,13 +762,66 @@ void ops_masks(const struct ops *ops, uint32_t object, uint32_t version, uint32_
 	*end = first_mask(ops, *first, high, until + 1);
 }
 
-uint8_t ops_sectors_differing(const struct ops *ops, uint32_t object, uint32_t a, uint32_t b)
+void ops_masks_switched(const struct ops *ops, uint32_t object, uint32_t a, uint32_t b,
+			uint32_t *first, uint32_t *end)
 {
-	const struct data_version *x = &ops->data[ops_data(ops, object, a)];
-	const struct data_version *y = &ops->data[ops_data(ops, object, b)];
+	const struct inode *inode = &ops->inodes[ops->objects[object].ino];
+	uint32_t high = inode->masks + inode->n_masks;
+	*first = first_mask(ops, inode->masks, high, a ? ops_micro(ops, object, a) + 1 : 0);
+	*end = b ? first_mask(ops, *first, high, ops_micro(ops, object, b) + 1) : *first;
+}
+
+bool ops_mask_block(const struct ops *ops, uint32_t object, uint32_t first, uint32_t end,
+		    uint8_t *bytes)
+{
+	bool any = false;
+	for (uint32_t i = first; i < end; i++) {
+		uint32_t from, to;
+		mask_in_block(&ops->masks[i], ops->objects[object].block, &from, &to);
+		any = any || from < to;
+		if (bytes)
+			memset(bytes + from, 0, to - from);
+	}
+	return any;
+}
+
+/* The masks that came between two versions of a block. */
+static void masks_between(const struct ops *ops, uint32_t object, uint32_t older, uint32_t newer,
+			  uint32_t *first, uint32_t *end)
+{
+	const struct inode *inode = &ops->inodes[ops->objects[object].ino];
+	uint32_t high = inode->masks + inode->n_masks;
+	uint32_t after = older ? ops_micro(ops, object, older) : 0;
+	*first = first_mask(ops, inode->masks, high, after);
+	*end = first_mask(ops, *first, high, ops_micro(ops, object, newer));
+}
+
+void ops_content_under(const struct ops *ops, uint32_t object, uint32_t version, uint32_t newer,
+		       uint8_t *out)
+{
+	uint32_t first, end;
+	ops_content(ops, object, version, out);
+	masks_between(ops, object, version, newer, &first, &end);
+	ops_mask_block(ops, object, first, end, out);
+}
+
+uint8_t ops_sectors_differing(const struct ops *ops, uint32_t object, uint32_t newer,
+			      uint32_t older)
+{
+	const uint64_t *x = ops->data[ops_data(ops, object, newer)].sector;
+	const uint64_t *y = ops->data[ops_data(ops, object, older)].sector;
+	uint64_t masked[BLOCK_SECTORS];
+	uint32_t first, end;
 	uint8_t set = 0;
+	masks_between(ops, object, older, newer, &first, &end);
+	if (ops_mask_block(ops, object, first, end, NULL)) {
+		uint8_t bytes[BLOCK_BYTES];
+		ops_content_under(ops, object, older, newer, bytes);
+		sector_hashes(bytes, masked);
+		y = masked;
+	}
 	for (int i = 0; i < BLOCK_SECTORS; i++)
-		if (x->sector[i] != y->sector[i])
+		if (x[i] != y[i])
 			set |= (uint8_t)(1u << i);
 	return set;
 }

@@ -173,10 +173,27 @@ void ops_content(const struct ops *ops, uint32_t object, uint32_t version, uint8
 void ops_masks(const struct ops *ops, uint32_t object, uint32_t version, uint32_t size_version,
 	       uint32_t *first, uint32_t *end);
 
+/* The masks that come with version b of a size and are not there with version a,
+ * for a < b: masks [*first, *end). */
+void ops_masks_switched(const struct ops *ops, uint32_t object, uint32_t a, uint32_t b,
+			uint32_t *first, uint32_t *end);
+
+/* Makes zeros of what masks [first, end) hide of a block (bytes may be NULL);
+ * whether there is anything. */
+bool ops_mask_block(const struct ops *ops, uint32_t object, uint32_t first, uint32_t end,
+		    uint8_t *bytes);
+
 /* The digest (two words, for sums) of BLOCK_BYTES; 0, 0 for zeros. */
 void ops_digest(const uint8_t *bytes, uint64_t *lo, uint64_t *hi);
 
-/* A set of bits of the sectors in which two versions of a block differ. */
-uint8_t ops_sectors_differing(const struct ops *ops, uint32_t object, uint32_t a, uint32_t b);
+/* The content of a version of a block less what was cut off or punched before
+ * a newer version of it: what a torn write of the newer one leaves in place. */
+void ops_content_under(const struct ops *ops, uint32_t object, uint32_t version, uint32_t newer,
+		       uint8_t *out);
+
+/* A set of bits of the sectors in which a version of a block differs from what
+ * an older one leaves under it. */
+uint8_t ops_sectors_differing(const struct ops *ops, uint32_t object, uint32_t newer,
+			      uint32_t older);
 
 #endif

@@ -266,7 +266,8 @@ static void get_event(struct decoder *d, uint32_t at)
 	e->offset = read_varint(&d->r);
 	e->length = read_varint(&d->r);
 	e->data = get_blob(d, &e->data_length);
-	if (e->kind >= EVENT_KINDS_COUNT || e->flags > EVENT_FLAGS_ALL || (e->kind == EVENT_WRITE && e->data_length != e->length))
+	if (e->kind >= EVENT_KINDS_COUNT || e->flags > EVENT_FLAGS_ALL ||
+	    (e->kind == EVENT_WRITE && e->data_length != e->length))
 		d->r.bad = true;
 }
 

@@ -41,7 +41,8 @@ int tracee_stack(void)
 	for (int i = 0; i < 100; i++) {
 		stack_middle(fd, 0); /* stack: outer a */
 		stack_middle(fd, 1); /* stack: outer b */
-		for (int which = 0; which < 2; which++)
+		/* Volatile, so that one call instruction makes both calls. */
+		for (volatile int which = 0; which < 2; which++)
 			stack_leaf(fd, which); /* stack: direct */
 	}
 	return 0;
