@@ -428,7 +428,7 @@ static void reach_names(struct syncing *s, uint32_t ino, enum rule_names rule, i
 	}
 }
 
-/* M7 */
+/* M7, of the changes that this sync has put on disk so far. */
 static void reach_journal(struct syncing *s, uint32_t ino)
 {
 	struct reference *r = s->r;
@@ -436,7 +436,7 @@ static void reach_journal(struct syncing *s, uint32_t ino)
 	for (uint32_t i = 0; i < r->ops->n_micros; i++) {
 		const struct micro *m = issued(r, i);
 		const struct object *o = m ? &r->ops->objects[m->object] : NULL;
-		if (o && o->ino == ino && o->kind != OBJECT_ENTRY && covers(s, m) &&
+		if (o && o->ino == ino && o->kind != OBJECT_ENTRY && on_disk(s->reached, m) &&
 		    pending(s, m) && (o->kind == OBJECT_SIZE || m->flags & MICRO_ALLOCATES))
 			last = i;
 	}
@@ -530,14 +530,14 @@ static void sync_event(struct reference *r, uint32_t event)
 				reach(&s, issued(r, i));
 		goto done;
 	}
-	if (r->profile->journal && r->ops->inodes[e->ino].type == INODE_FILE)
-		reach_journal(&s, e->ino);
 	if (e->kind == EVENT_WRITE)
 		reach_range(&s);
 	else if (r->ops->inodes[e->ino].type == INODE_DIR)
 		reach_entries(&s, e->ino);
 	else
 		reach_contents(&s, e->ino);
+	if (r->profile->journal && r->ops->inodes[e->ino].type == INODE_FILE)
+		reach_journal(&s, e->ino);
 	reach_names(&s, e->ino, names ? r->profile->fsync : r->profile->fdatasync, 0);
 	if (r->profile->order == ORDER_OVERTAKE)
 		overtake(&s);

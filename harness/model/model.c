@@ -566,43 +566,6 @@ static void settle_names(struct model *model, uint32_t ino, enum rule_names rule
 	}
 }
 
-/* The newest change of size or allocation that the sync covers and that may
- * not be on disk: a micro-op, or NONE. */
-static uint32_t last_change(const struct model *model, uint32_t ino, const struct sync *sync)
-{
-	const struct ops *ops = model->ops;
-	uint32_t last = NONE;
-	for (size_t i = 0; i < model->n_pending; i++) {
-		uint32_t object = model->pending[i];
-		const struct object *o = &ops->objects[object];
-		if (o->ino != ino || o->kind == OBJECT_ENTRY)
-			continue;
-		for (uint32_t v = covered(model, object, sync); v > model->low[object]; v--) {
-			uint32_t m = ops_micro(ops, object, v);
-			if (o->kind != OBJECT_SIZE && !(ops->micros[m].flags & MICRO_ALLOCATES))
-				continue;
-			last = last == NONE || m > last ? m : last;
-			break;
-		}
-	}
-	return last;
-}
-
-/* M7: the journal up to that change. */
-static void settle_journal(struct model *model, uint32_t ino, const struct sync *sync)
-{
-	uint32_t last = model->profile->journal ? last_change(model, ino, sync) : NONE;
-	if (last == NONE)
-		return;
-	uint32_t m = model->last[0];
-	while (m != NONE && m >= last)
-		m = model->of[m].before;
-	if (m != NONE) {
-		const struct micro *newest = &model->ops->micros[m];
-		raise_low(model, newest->object, newest->version, 0);
-	}
-}
-
 static void settle_file(struct model *model, uint32_t ino, const struct sync *sync)
 {
 	for (size_t i = 0; i < model->n_pending; i++) {
@@ -659,6 +622,44 @@ static void settle_range(struct model *model, const struct event *e)
 	settle(model, size, v);
 }
 
+/* The newest change of size or allocation of an inode among what this sync has
+ * put on disk so far: a micro-op, or NONE. */
+static uint32_t last_change(const struct model *model, uint32_t ino)
+{
+	const struct ops *ops = model->ops;
+	uint32_t last = NONE;
+	for (size_t i = 0; i < model->n_trail; i++) {
+		const struct trail *t = &model->trail[i];
+		const struct object *o = &ops->objects[t->object];
+		if (o->ino != ino || o->kind == OBJECT_ENTRY)
+			continue;
+		for (uint32_t v = model->low[t->object]; v > t->low; v--) {
+			uint32_t m = ops_micro(ops, t->object, v);
+			if (o->kind != OBJECT_SIZE && !(ops->micros[m].flags & MICRO_ALLOCATES))
+				continue;
+			last = last == NONE || m > last ? m : last;
+			break;
+		}
+	}
+	return last;
+}
+
+/* M7: the journal up to that change.  Where only a range was synced, changes
+ * elsewhere in the file are not in the journal yet. */
+static void settle_journal(struct model *model, uint32_t ino)
+{
+	uint32_t last = model->profile->journal ? last_change(model, ino) : NONE;
+	if (last == NONE)
+		return;
+	uint32_t m = model->last[0];
+	while (m != NONE && m >= last)
+		m = model->of[m].before;
+	if (m != NONE) {
+		const struct micro *newest = &model->ops->micros[m];
+		raise_low(model, newest->object, newest->version, 0);
+	}
+}
+
 static void sync_inode(struct model *model, const struct sync *sync)
 {
 	const struct event *e = sync->event;
@@ -666,11 +667,11 @@ static void sync_inode(struct model *model, const struct sync *sync)
 	if (model->ops->inodes[e->ino].type == INODE_DIR) {
 		settle_directory(model, e->ino, sync);
 	} else {
-		settle_journal(model, e->ino, sync);
 		if (e->kind == EVENT_WRITE)
 			settle_range(model, e);
 		else
 			settle_file(model, e->ino, sync);
+		settle_journal(model, e->ino);
 	}
 	settle_names(model, e->ino, all ? model->profile->fsync : model->profile->fdatasync, sync);
 }
