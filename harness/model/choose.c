@@ -612,7 +612,7 @@ static uint64_t answer_nearest(struct walk *walk, uint64_t bound)
 {
 	const struct state *wanted = walk->arg;
 	if (walk->object == NONE)
-		return tear_number(walk, &wanted->tear, bound);
+		return tear_answer(walk, &wanted->tear);
 	uint32_t version = version_in(wanted, walk->model, walk->object);
 	uint64_t i = bound - 1;
 	while (i > 0 && walk->options[i] < version)
