@@ -206,7 +206,8 @@ static int add_target(struct job *job)
 	row.contract = buf_text(&contract);
 	row.expected = job->what->expected;
 	row.seed = job->options->seed;
-	row.calls = (uint32_t)job->s.trace->n_events;
+	for (size_t i = 0; i < job->s.trace->n_events; i++)
+		row.calls += job->s.trace->events[i].call[0] != '\0';
 	row.operations = job->workload->n_ops;
 	row.changes = job->s.history->n_changes;
 	row.micros = job->s.ops->n_micros;

@@ -522,21 +522,6 @@ static char *taken(struct buf *buf)
 	return text;
 }
 
-static void put_explanation(struct causes *c, const struct model *model, struct cause *cause,
-			    const struct state *state, uint32_t first, const char *why,
-			    struct buf *out)
-{
-	buf_printf(out, "%s\n", why);
-	buf_printf(out, "Cause: %s.\n", cause->text);
-	if (cause->source[0])
-		buf_printf(out, "  at %s\n", cause->source);
-	buf_printf(out, "Crash: between %s and %s.\n",
-		   cause->before[0] ? cause->before : "the start",
-		   cause->after[0] ? cause->after : "the end");
-	buf_string(out, "Calls, and what the disk had of each:\n");
-	put_timeline(c, model, state, first, out);
-}
-
 struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 			 const struct state *minimal, uint32_t culprit, const char *why)
 {
@@ -570,7 +555,8 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	cause->before = mem_printf("%s", step_fault(c, minimal->point, true));
 	cause->after = mem_printf("%s", step_fault(c, minimal->point, false));
 	cause->title = mem_printf("%s", why);
-	put_explanation(c, model, cause, minimal, first, why, &explanation);
+	buf_string(&explanation, "The calls before the crash, and what the disk had of each:\n");
+	put_timeline(c, model, minimal, first, &explanation);
 	cause->explanation = taken(&explanation);
 	*MEM_PUSH(c->list, c->n, c->cap) = cause;
 	return cause;

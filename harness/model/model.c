@@ -370,7 +370,7 @@ static int compare_pending(const void *a, const void *b, void *arg)
 
 const uint32_t *model_pending(struct model *model, uint32_t *n)
 {
-	if (!model->sorted) {
+	if (!model->sorted && model->n_pending) {
 		qsort_r(model->pending, model->n_pending, sizeof *model->pending, compare_pending,
 			model);
 		for (size_t i = 0; i < model->n_pending; i++)

@@ -59,7 +59,7 @@ static int level(const struct profile *p)
 	return 4;
 }
 
-/* One ext4 within another, rule by rule: both keep M4, M6 and M7 alike. */
+/* One file system within another, rule by rule. */
 static bool rules_within(const struct profile *a, const struct profile *b)
 {
 	static const int replace[] = {[REPLACE_FREE] = 0,
@@ -76,6 +76,9 @@ bool profile_within(const struct profile *a, const struct profile *b)
 {
 	if (a == b)
 		return true;
+	/* What overtakes need not keep the order of its directory. */
+	if (a->order == ORDER_OVERTAKE && b->order == ORDER_DIRECTORY)
+		return false;
 	if (level(a) != level(b))
 		return level(a) < level(b);
 	return level(a) == 2 && rules_within(a, b);

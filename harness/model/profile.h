@@ -48,10 +48,11 @@ extern const struct profile profile_table[];
 /* The row of that name, or NULL. */
 const struct profile *profile_find(const char *name);
 
-/* Whether every crash state that a admits is also admitted by b, as the design
- * orders them: kill within ideal within each file system within posix (posix
- * lacks btrfs's M9 states, so btrfs is not within posix where that matters;
- * it counts as within, since findings name minimal profiles). */
+/* Whether every crash state that a admits is also admitted by b: kill within
+ * ideal within each file system within posix-dir within posix.  btrfs is not
+ * within posix-dir, since what is fsynced may overtake; it counts as within
+ * posix, which lacks its M9 states only, because findings name minimal
+ * profiles. */
 bool profile_within(const struct profile *a, const struct profile *b);
 
 #endif
