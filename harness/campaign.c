@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "area.h"
 #include "clock.h"
@@ -384,6 +385,59 @@ static int explore_all(struct job *job)
 	return rc;
 }
 
+/* Live crashes have rows beside those of the profiles. */
+static int add_live_coverage(struct job *job, const struct live_result *r)
+{
+	struct coverage_row live = {
+		.target = job->s.id,
+		.profile = "live",
+		.points = r->crashes,
+		.possible = r->passages,
+		.exact = true,
+		.tested = r->crashes,
+		.left_out = r->passages - r->crashes,
+		.recovered = r->crashes,
+		.violations = r->violations,
+		.inconclusive = r->inconclusive,
+	};
+	struct coverage_row power = r->power;
+	power.target = job->s.id;
+	power.profile = "live+power";
+	int rc = store_add_coverage(job->store, &live, job->err);
+	if (!rc && job->options->live_power)
+		rc = store_add_coverage(job->store, &power, job->err);
+	job->inconclusive = job->inconclusive || live.inconclusive || power.inconclusive;
+	job->tested += live.tested + power.tested;
+	return rc;
+}
+
+/* A live crash broke what the model's states did not: that must be seen. */
+static int add_live_finding(struct job *job, const struct live_result *r)
+{
+	char *fingerprint = mem_printf(
+		"%016" PRIx64,
+		(uint64_t)XXH3_64bits_withSeed(r->where, strlen(r->where),
+					       XXH3_64bits(job->s.name, strlen(job->s.name))));
+	struct finding_row row = {
+		.target = job->s.id,
+		.fingerprint = fingerprint,
+		.rule = RULE_O2,
+		.rules = RULE_BIT(RULE_O2),
+		.title = r->text,
+		.cause = "a real kill of the process at this fault point",
+		.before = r->where,
+		.profiles = "kill",
+		.minimal = "kill",
+		.explanation = "Seen by killing the process, not by the model.",
+		.states = r->violations,
+	};
+	job->findings++;
+	job->unexpected++;
+	int rc = store_add_finding(job->store, &row, job->err);
+	free(fingerprint);
+	return rc;
+}
+
 static int crash_live(struct job *job)
 {
 	const struct campaign_options *o = job->options;
@@ -406,23 +460,11 @@ static int crash_live(struct job *job)
 		return err_set(job->err, ERR_INTERNAL,
 			       "%s: a live crash left what the recorded trace does not contain: %s",
 			       job->what->spec, result.text);
-	struct outcome_row row = {
-		.target = job->s.id,
-		.profile = "kill",
-		.state = "live",
-		.verdict = result.violations	 ? "fail"
-			   : result.inconclusive ? "inconclusive"
-						 : "pass",
-		.prefix = -1,
-		.text = result.text,
-		.live = true,
-	};
-	job->inconclusive = job->inconclusive || result.inconclusive;
-	/* A violation that the model shows too is a finding already. */
-	if (result.violations && causes_count(explore_causes(job->explore)) == 0)
-		job->unexpected++;
-	job->tested += result.crashes + result.states;
-	return store_add_outcome(job->store, &row, job->err);
+	rc = add_live_coverage(job, &result);
+	bool known = causes_count(explore_causes(job->explore)) > 0;
+	if (!rc && (result.violations || result.power.violations) && !known)
+		rc = add_live_finding(job, &result);
+	return rc;
 }
 
 static int run_target(struct job *job, uint64_t deadline_ns)
@@ -449,13 +491,17 @@ static int run_target(struct job *job, uint64_t deadline_ns)
 
 /* ---- the whole ---- */
 
+/* A target whose workload changed nothing had nothing to lose: that it lost
+ * nothing says nothing, and must not hide behind the others' passing. */
 static int exit_code(const struct campaign_result *r)
 {
 	if (r->unexpected || r->missing)
 		return 1;
 	if (r->inconclusive)
 		return 2;
-	return r->tested ? 0 : 3;
+	if (!r->tested || r->idle == r->targets)
+		return 3;
+	return r->idle ? 2 : 0;
 }
 
 static void expand(struct campaign_options *o)
@@ -501,6 +547,7 @@ static void add_up(struct campaign_result *result, const struct job *job)
 	result->unexpected += job->unexpected;
 	result->missing += job->missing;
 	result->inconclusive += job->inconclusive;
+	result->idle += job->s.history && job->s.history->n_changes == 0;
 	result->tested += job->tested;
 	result->recoveries += job->recoveries;
 	result->states += job->states;
@@ -542,8 +589,10 @@ int campaign_run(const struct campaign_options *given, struct store *store,
 		rc = run_target(&job, deadline);
 		add_up(result, &job);
 		job_finish(&job);
-		if (options.stop && *options.stop)
+		if (options.stop && *options.stop) {
+			result->inconclusive += t[1].spec != NULL; /* not even begun */
 			break;
+		}
 	}
 	result->elapsed_ns = clock_ns() - start;
 	result->exit_code = rc ? err_exit_code((enum err_code)rc) : exit_code(result);
@@ -560,32 +609,82 @@ int campaign_run(const struct campaign_options *given, struct store *store,
 
 /* ---- a state from its ID ---- */
 
-static int find_target(struct store *store, uint32_t head, struct target_row *row,
-		       struct buf *bytes, struct trace **trace, struct err *err)
+/* Whether a target's own run showed this state to fail. */
+static int failed_there(struct store *store, const struct target_row *target, const char *id,
+			bool *failed, struct err *err)
 {
 	struct store_query *q = NULL;
+	struct outcome_row outcome;
+	struct finding_row finding;
+	int rc;
+	*failed = false;
+	while (!*failed && (rc = store_next_outcome(store, &q, target->id, id, &outcome, err)) == 1)
+		*failed = strcmp(outcome.verdict, "fail") == 0;
+	store_query_end(&q);
+	if (*failed || rc)
+		return *failed ? ERR_OK : rc;
+	while (!*failed &&
+	       (rc = store_next_finding(store, &q, target->campaign, &finding, err)) == 1)
+		*failed = finding.target == target->id && strcmp(finding.state, id) == 0;
+	store_query_end(&q);
+	return *failed ? ERR_OK : rc;
+}
+
+/* Whether a target has the trace that an ID begins with.  A trace that cannot be
+ * read has not: it is only of interest where no other fits, *damage says then why. */
+static int has_trace(struct store *store, int64_t trace_id, uint32_t head, bool *has,
+		     struct trace **trace, struct err *damage, struct err *err)
+{
+	struct buf bytes = {0};
+	struct trace *found = NULL;
+	int rc = store_get_trace(store, trace_id, &bytes, err);
+	*has = false;
+	if (!rc && trace_decode(bytes.data, bytes.len, &found, damage))
+		err_wrap(damage, "%s: trace %" PRId64, store_path(store), trace_id);
+	if (found && (uint32_t)(trace_identity(found) >> 32) == head) {
+		*has = true;
+		trace_destroy(*trace);
+		*trace = found;
+	} else {
+		trace_destroy(found);
+	}
+	buf_finish(&bytes);
+	return rc;
+}
+
+/* Targets may share a trace and differ in what they promise: the newest in which
+ * the state failed is meant, or else the newest. */
+static int find_target(struct store *store, const char *id, uint32_t head, struct target_row *row,
+		       struct trace **trace, struct err *err)
+{
+	struct store_query *q = NULL;
+	struct err damage = {0};
+	int64_t best = 0;
+	bool best_failed = false;
 	int rc;
 	while ((rc = store_next_target(store, &q, 0, row, err)) == 1) {
-		int64_t id = row->id, trace_id = row->trace;
-		buf_clear(bytes);
-		rc = store_get_trace(store, trace_id, bytes, err);
+		bool has, failed = false;
+		rc = has_trace(store, row->trace, head, &has, trace, &damage, err);
+		if (!rc && has)
+			rc = failed_there(store, row, id, &failed, err);
 		if (rc)
 			break;
-		rc = trace_decode(bytes->data, bytes->len, trace, err);
-		if (rc) {
-			err_wrap(err, "trace %" PRId64 " of the database", trace_id);
-			break;
+		if (has && (failed || !best_failed)) {
+			best = row->id;
+			best_failed = failed;
 		}
-		if ((uint32_t)(trace_identity(*trace) >> 32) == head) {
-			store_query_end(&q);
-			return store_get_target(store, id, row, err);
-		}
-		trace_destroy(*trace);
-		*trace = NULL;
 	}
 	store_query_end(&q);
-	return rc ? rc
-		  : err_set(err, ERR_MISSING, "no trace of this database begins with %08x", head);
+	if (rc)
+		return rc;
+	if (best)
+		return store_get_target(store, best, row, err);
+	if (damage.code) {
+		*err = damage;
+		return err->code;
+	}
+	return err_set(err, ERR_MISSING, "%s: no trace of this database begins with %08x",
+		       store_path(store), head);
 }
 
 static int rebuild_target(struct campaign_subject *c, const struct target_row *row, struct err *err)
@@ -593,9 +692,10 @@ static int rebuild_target(struct campaign_subject *c, const struct target_row *r
 	char *spec = mem_printf("%s:%s", row->engine, row->options);
 	int rc = target_parse(spec, engine_table, &c->target, err);
 	free(spec);
+	if (!rc)
+		rc = contract_parse(row->contract, &c->contract, err);
 	if (rc)
 		return rc;
-	c->target->engine->contract(&c->target->config, &c->contract);
 	c->s.name = mem_printf("%s", row->name);
 	c->s.id = row->id;
 	c->s.seed = row->seed;
@@ -609,11 +709,10 @@ int campaign_rebuild(struct store *store, const char *id, struct campaign_subjec
 		     struct err *err)
 {
 	char *end;
-	struct buf bytes = {0};
 	struct target_row row;
 	*c = (struct campaign_subject){0};
 	unsigned long head = strtoul(id, &end, 16);
-	if (end - id != 8 || *end != '.')
+	if (strspn(id, "0123456789abcdefABCDEF") != 8 || *end != '.')
 		return err_set(err, ERR_USAGE,
 			       "\"%s\" is no crash-state ID, expected TRACE.PROFILE.POINT.ANSWERS "
 			       "as reports print it",
@@ -622,7 +721,7 @@ int campaign_rebuild(struct store *store, const char *id, struct campaign_subjec
 	const struct profile *profile = state_id_profile(rest);
 	if (!profile)
 		return err_set(err, ERR_USAGE, "\"%s\" names no known profile", id);
-	int rc = find_target(store, (uint32_t)head, &row, &bytes, &c->s.trace, err);
+	int rc = find_target(store, id, (uint32_t)head, &row, &c->s.trace, err);
 	c->s.store = store;
 	if (!rc)
 		rc = ops_lower(c->s.trace, &c->s.ops, err);
@@ -636,7 +735,6 @@ int campaign_rebuild(struct store *store, const char *id, struct campaign_subjec
 		c->model = model_create(c->s.ops, profile);
 		rc = state_from_id(c->model, rest, &c->state, &c->held, err);
 	}
-	buf_finish(&bytes);
 	return rc;
 }
 

@@ -52,6 +52,7 @@ struct campaign_result {
 	int64_t id;
 	uint32_t targets, findings, unexpected, missing; /* missing: expected, did not occur */
 	uint32_t inconclusive; /* targets or profiles cut short or not decided */
+	uint32_t idle;	       /* targets whose workload changed nothing */
 	uint64_t tested, recoveries;
 	uint64_t states; /* looked at: tested and merged */
 	uint64_t elapsed_ns;

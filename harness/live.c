@@ -27,9 +27,11 @@ struct live {
 static void note(struct live *l, const char *kind, const char *name, uint64_t passage,
 		 const char *text)
 {
-	if (!l->result->text[0])
-		snprintf(l->result->text, sizeof l->result->text,
-			 "%s at passage %" PRIu64 " of %s: %s", kind, passage, name, text);
+	if (l->result->text[0])
+		return;
+	snprintf(l->result->where, sizeof l->result->where, "%s", name);
+	snprintf(l->result->text, sizeof l->result->text, "%s at passage %" PRIu64 " of %s: %s",
+		 kind, passage, name, text);
 }
 
 /* ---- a directory for one crash ---- */
@@ -81,6 +83,50 @@ static int recover_in_child(void *arg)
 	return recover_with_engine(&engine, r->l->dir, r->contents, r->error) ? 1 : 0;
 }
 
+static int add_row(struct live *l, const char *name, uint64_t passage, const struct bounds *b,
+		   const char *verdict, const struct verdict *v, const char *why)
+{
+	char *state = mem_printf("live.%s.%" PRIu64, name, passage);
+	struct outcome_row row = {
+		.target = l->s->id,
+		.profile = "kill",
+		.state = state,
+		.verdict = verdict,
+		.rules = v->broken,
+		.begun = b->begun,
+		.acked = b->acked,
+		.durable = b->durable,
+		.prefix = v->has_prefix ? (int64_t)v->prefix : -1,
+		.loss = v->loss,
+		.text = why,
+		.live = true,
+	};
+	int rc = store_add_outcome(l->s->store, &row, l->err);
+	free(state);
+	return rc;
+}
+
+/* The verdict on how a recovery ended; why says it where it is not a pass. */
+static const char *judge_end(struct live *l, const struct child_result *end,
+			     const struct contents *contents, const struct engine_error *error,
+			     const struct bounds *bounds, struct verdict *v, struct buf *why)
+{
+	if (end->end == CHILD_EXIT && end->code == 0) {
+		judge_contents(l->s->judge, contents, bounds, v);
+		if (v->broken)
+			judge_explain(l->s->judge, contents, bounds,
+				      (enum rule)__builtin_ctz(v->broken), why);
+	} else if (end->end == CHILD_WALL) {
+		buf_string(why, "recovery exceeded its time");
+		return "inconclusive";
+	} else {
+		v->broken = RULE_BIT(RULE_O1);
+		buf_printf(why, "recovery failed: %s",
+			   error->text[0] ? error->text : "it left without a word");
+	}
+	return v->broken ? "fail" : "pass";
+}
+
 static int judge_left(struct live *l, const struct bounds *bounds, const char *name,
 		      uint64_t passage)
 {
@@ -91,26 +137,18 @@ static int judge_left(struct live *l, const struct bounds *bounds, const char *n
 	struct contents *contents = (struct contents *)(void *)(error + 1);
 	struct recovering r = {l, contents, error};
 	struct child_result end;
+	struct verdict v = {0};
 	struct buf why = {0};
 	contents_init(l->s->history, contents);
 	int rc = child_run(recover_in_child, &r, l->dir, l->options->limits, &end, l->err);
-	if (!rc && end.end == CHILD_EXIT && end.code == 0) {
-		struct verdict verdict;
-		judge_contents(l->s->judge, contents, bounds, &verdict);
-		if (verdict.broken) {
-			judge_explain(l->s->judge, contents, bounds,
-				      (enum rule)__builtin_ctz(verdict.broken), &why);
-			l->result->violations++;
-		}
-	} else if (!rc && end.end == CHILD_WALL) {
-		buf_string(&why, "recovery exceeded its time");
-		l->result->inconclusive++;
-	} else if (!rc) {
-		buf_printf(&why, "recovery failed: %s", error->text);
-		l->result->violations++;
+	if (!rc) {
+		const char *verdict = judge_end(l, &end, contents, error, bounds, &v, &why);
+		l->result->violations += v.broken != 0;
+		l->result->inconclusive += strcmp(verdict, "inconclusive") == 0;
+		if (v.broken)
+			note(l, "violation", name, passage, buf_text(&why));
+		rc = add_row(l, name, passage, bounds, verdict, &v, buf_text(&why));
 	}
-	if (why.len)
-		note(l, "violation", name, passage, buf_text(&why));
 	buf_finish(&why);
 	mem_unmap(error, bytes);
 	return rc;
@@ -128,6 +166,22 @@ static int check_left(struct live *l, uint32_t point, const char *name, uint64_t
 		note(l, "the directory differs from the trace", name, passage, text);
 	}
 	return rc;
+}
+
+static void add_power(struct live *l, const struct coverage_row *row, bool cut)
+{
+	struct coverage_row *sum = &l->result->power;
+	sum->points += row->points;
+	sum->possible += row->possible;
+	sum->exact = sum->exact && row->exact;
+	sum->tested += row->tested;
+	sum->merged += row->merged;
+	sum->left_out += row->left_out;
+	sum->recovered += row->recovered;
+	sum->violations += row->violations;
+	sum->inconclusive += row->inconclusive + cut;
+	if (row->loss > sum->loss)
+		sum->loss = row->loss;
 }
 
 /* The same crash, recorded: what the model says a disk may have kept. */
@@ -174,9 +228,8 @@ static int ask_model(struct live *l, const char *name, uint64_t passage)
 		struct coverage_row row;
 		bool cut;
 		rc = explore_end(x, l->options->profiles[i], &row, &cut, l->err);
-		l->result->states += rc ? 0 : row.tested;
-		l->result->violations += rc ? 0 : row.violations;
-		l->result->inconclusive += rc ? 0 : row.inconclusive + cut;
+		if (!rc)
+			add_power(l, &row, cut);
 	}
 	if (!rc && causes_count(explore_causes(x)))
 		note(l, "violation", name, passage, causes_get(explore_causes(x), 0)->title);
@@ -219,7 +272,7 @@ int live_run(const struct subject *subject, const struct live_options *options,
 {
 	char parent[AREA_PATH_MAX];
 	struct live l = {.s = subject, .options = options, .result = result, .err = err};
-	*result = (struct live_result){0};
+	*result = (struct live_result){.power = {.exact = true}};
 	int rc = area_choose(options->parent, parent, err);
 	if (!rc)
 		rc = area_create(parent, &l.area, err);
@@ -230,6 +283,7 @@ int live_run(const struct subject *subject, const struct live_options *options,
 	rc = l.progress ? child_init(err) : err_sys(err, "shared memory");
 	for (uint32_t i = 0; i < subject->ops->n_steps && !rc; i++) {
 		const struct step *s = &subject->ops->steps[i];
+		result->passages += s->kind == STEP_FAULT;
 		bool wanted = s->kind == STEP_FAULT &&
 			      (!options->passages_max ||
 			       subject->trace->events[s->event].offset <= options->passages_max);

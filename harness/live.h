@@ -26,14 +26,17 @@ struct live_options {
 };
 
 struct live_result {
-	uint32_t crashes;    /* processes killed */
+	uint32_t passages;   /* of fault points, in the whole run */
+	uint32_t crashes;    /* processes killed, one a passage tried */
 	uint32_t mismatches; /* directories that the trace does not explain */
 	uint64_t violations, inconclusive;
-	uint64_t states; /* with power: states tested */
-	char text[512];	 /* the first mismatch or violation */
+	struct coverage_row power; /* with power: sums over the crashes and profiles */
+	char where[256];	   /* the fault point of the first mismatch or violation */
+	char text[512];		   /* what it was */
 };
 
-/* Kills a run at the passages of every fault point of the subject's trace. */
+/* Kills a run at the passages of every fault point of the subject's trace.  A row
+ * for each crash goes to the subject's store. */
 int live_run(const struct subject *subject, const struct live_options *options,
 	     struct live_result *result, struct err *err);
 

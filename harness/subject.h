@@ -23,7 +23,7 @@ struct subject {
 	struct symbols *symbols;
 	struct pool *pool;
 	struct store *store; /* NULL: nothing is stored */
-	uint64_t identity; /* of the trace */
+	uint64_t identity;   /* of the trace */
 	uint64_t seed;
 };
 

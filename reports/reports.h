@@ -85,6 +85,7 @@ enum report_verdict {
 struct report_summary {
 	enum report_verdict verdict;
 	bool unfinished;
+	bool cut_short; /* it ended with a budget, a signal or an error before all was tested */
 	uint32_t targets, targets_failed, targets_inconclusive;
 	uint32_t findings; /* not expected */
 	uint32_t expected; /* findings that were expected */

@@ -89,7 +89,7 @@ static enum report_verdict verdict(const struct target_row *target,
 		return REPORT_FAILED;
 	if (*target->inconclusive || summary->inconclusive)
 		return REPORT_INCONCLUSIVE;
-	return summary->tested ? REPORT_PASSED : REPORT_NOTHING;
+	return summary->tested && target->changes ? REPORT_PASSED : REPORT_NOTHING;
 }
 
 int summary_of_target(struct store *store, const struct target_row *target,
@@ -105,16 +105,32 @@ int summary_of_target(struct store *store, const struct target_row *target,
 	return rc;
 }
 
-static void add_target(struct report_summary *all, const struct target_summary *target)
+static void add_target(struct report_summary *all, const struct target_summary *target,
+		       uint32_t *passed)
 {
 	all->targets++;
 	all->targets_failed += target->verdict == REPORT_FAILED;
 	all->targets_inconclusive += target->verdict == REPORT_INCONCLUSIVE;
+	*passed += target->verdict == REPORT_PASSED;
 	all->findings += target->findings;
 	all->expected += target->expected;
 	all->missing += target->missing;
 	all->tested += target->tested;
 	all->violations += target->violations;
+}
+
+/* The rows do not tell that a budget or an error ended a campaign early, or that a
+ * live crash failed: its exit code does. */
+static enum report_verdict campaign_verdict(const struct report_summary *s, uint32_t passed,
+					    int exit_code)
+{
+	if (s->targets_failed || (!s->unfinished && exit_code == 1))
+		return REPORT_FAILED;
+	if (s->unfinished)
+		return REPORT_UNFINISHED;
+	if (s->targets_inconclusive || s->cut_short)
+		return REPORT_INCONCLUSIVE;
+	return passed ? REPORT_PASSED : REPORT_NOTHING;
 }
 
 int report_summarise(struct store *store, int64_t campaign, struct report_summary *summary,
@@ -124,22 +140,23 @@ int report_summarise(struct store *store, int64_t campaign, struct report_summar
 	struct target_row target;
 	struct target_summary one;
 	struct store_query *q = NULL;
+	uint32_t passed = 0;
+	int exit_code;
 	*summary = (struct report_summary){0};
 	int rc = store_get_campaign(store, campaign, &row, err);
 	if (rc)
 		return rc;
 	summary->unfinished = !*row.finished;
+	exit_code = row.exit_code;
 	while ((rc = store_next_target(store, &q, campaign, &target, err)) == 1) {
 		rc = summary_of_target(store, &target, &one, err);
 		if (rc)
 			break;
-		add_target(summary, &one);
+		add_target(summary, &one, &passed);
 	}
 	store_query_end(&q);
-	summary->verdict = summary->targets_failed	   ? REPORT_FAILED
-			   : summary->unfinished	   ? REPORT_UNFINISHED
-			   : summary->targets_inconclusive ? REPORT_INCONCLUSIVE
-			   : summary->tested		   ? REPORT_PASSED
-							   : REPORT_NOTHING;
+	summary->cut_short = !summary->unfinished && !summary->targets_inconclusive &&
+			     exit_code != 0 && exit_code != 1 && exit_code != 3;
+	summary->verdict = campaign_verdict(summary, passed, exit_code);
 	return rc;
 }

@@ -19,6 +19,10 @@ static enum sheet_style verdict_style(enum report_verdict verdict)
 
 static void failed_words(const struct report_summary *s, struct buf *out)
 {
+	if (!s->findings && !s->missing && !s->violations) {
+		buf_string(out, "a live crash lost what the model's states kept");
+		return;
+	}
 	if (s->findings || !s->missing)
 		sheet_count(out, s->findings ? s->findings : s->violations,
 			    s->findings ? "finding" : "unexplained violation");
@@ -48,12 +52,20 @@ static void verdict_words(const struct report_summary *s, struct buf *out)
 		sheet_count(out, s->tested, "state");
 		break;
 	case REPORT_INCONCLUSIVE:
-		buf_printf(out, "%u of ", s->targets_inconclusive);
-		sheet_count(out, s->targets, "target");
-		buf_string(out, " could not be judged; no violation in what was tested");
+		if (s->targets_inconclusive) {
+			buf_printf(out, "%u of ", s->targets_inconclusive);
+			sheet_count(out, s->targets, "target");
+			buf_string(out, " could not be judged");
+		} else {
+			buf_string(out, "not all was tested: a budget, a signal or an error ended "
+					"it early, or a workload changed nothing");
+		}
+		buf_string(out, "; no violation in what was tested");
 		break;
 	case REPORT_NOTHING:
-		buf_string(out, "no crash state was looked at");
+		buf_string(out, s->tested ? "the workload changed nothing, so that there was "
+					    "nothing to lose"
+					  : "no crash state was looked at");
 		break;
 	case REPORT_PASSED:
 		buf_string(out, s->expected ? "nothing but the expected " : "no violation in ");

@@ -14,7 +14,11 @@
 #include "clock.h"
 #include "mem.h"
 
-enum { PIDS_MAX = 4096 };
+enum {
+	PIDS_MAX = 4096,
+	LIFE_SECONDS = 20 /* of what should have been killed before: a broken killer must not
+			     cost the machine */
+};
 
 /* What the children tell the test. */
 static struct shared {
@@ -46,6 +50,7 @@ static void tear_down(void)
 
 static void enlist(void)
 {
+	alarm(LIFE_SECONDS);
 	uint32_t i = __atomic_fetch_add(&shared->n_pids, 1, __ATOMIC_SEQ_CST);
 	if (i < PIDS_MAX)
 		shared->pids[i] = getpid();
@@ -119,8 +124,8 @@ static int ignore_everything(void *arg)
 	enlist();
 	for (int s = 1; s < 32; s++)
 		signal(s, SIG_IGN);
-	for (;;)
-		usleep(1000);
+	for (int i = 0; i < LIFE_SECONDS * 10; i++)
+		usleep(100000);
 	return 0;
 }
 
@@ -295,15 +300,17 @@ START_TEST(what_was_left_behind_counts_even_where_it_is_dead_already)
 }
 END_TEST
 
-/* Forks until forks_left is used up; each process stays and goes on. */
+/* Forks until forks_left is used up; each process stays and goes on, but not for
+ * ever. */
 static int fork_bomb(bool sessions)
 {
+	alarm(LIFE_SECONDS);
 	for (;;) {
 		uint32_t left = __atomic_load_n(&shared->forks_left, __ATOMIC_SEQ_CST);
 		if (left == 0 ||
 		    !__atomic_compare_exchange_n(&shared->forks_left, &left, left - 1, false,
 						 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-			usleep(1000);
+			usleep(10000);
 			continue;
 		}
 		if (fork() == 0) {
@@ -329,8 +336,10 @@ static int bomb_in_sessions(void *arg)
 
 static int bomb_and_leave(void *arg)
 {
-	if (fork() == 0)
+	if (fork() == 0) {
+		enlist();
 		return bomb_in_sessions(arg);
+	}
 	usleep(5000);
 	return 0;
 }

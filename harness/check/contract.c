@@ -1,5 +1,6 @@
 #include "contract.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void describe_ack(const struct engine_contract *contract, struct buf *out)
@@ -40,6 +41,42 @@ void contract_describe(const struct engine_contract *contract, struct buf *out)
 		buf_string(out, "; batches are atomic and durable");
 		break;
 	}
+}
+
+/* The number of EVERY that a description names, 1 where it names none. */
+static uint32_t described_every(const char *text)
+{
+	static const char one[] = "all acknowledged operations but the last survive ";
+	uint32_t but;
+	if (sscanf(text, "all acknowledged operations but the last %u survive ", &but) == 1)
+		return but + 1;
+	return strncmp(text, one, sizeof one - 1) == 0 ? 2 : 1;
+}
+
+static bool describes(const char *text, const struct engine_contract *contract)
+{
+	struct buf words = {0};
+	contract_describe(contract, &words);
+	bool same = strcmp(buf_text(&words), text) == 0;
+	buf_finish(&words);
+	return same;
+}
+
+/* There are few contracts: the one that has this description is the one. */
+int contract_parse(const char *text, struct engine_contract *contract, struct err *err)
+{
+	for (int n = 0; n < 3 * 2 * 2 * 3; n++) {
+		*contract = (struct engine_contract){
+			.ack = (enum engine_ack)(n % 3),
+			.every = described_every(text),
+			.against = (enum engine_against)(n / 3 % 2),
+			.prefix = n / 6 % 2,
+			.batch = (enum engine_batch)(n / 12),
+		};
+		if (describes(text, contract))
+			return ERR_OK;
+	}
+	return err_set(err, ERR_CORRUPT, "\"%s\" describes no contract", text);
 }
 
 /* One word that needs no number: which field it sets, to what. */

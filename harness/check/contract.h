@@ -11,6 +11,9 @@
  * loss of power; losses are a suffix; batches are atomic and durable". */
 void contract_describe(const struct engine_contract *contract, struct buf *out);
 
+/* What contract_describe wrote: a contract that promises the same.  ERR_CORRUPT. */
+int contract_parse(const char *description, struct engine_contract *contract, struct err *err);
+
 /* Changes what a comma-separated text names, and leaves the rest:
  *
  *   each  every=N (N >= 1)  on-sync         which acknowledgements mean durable

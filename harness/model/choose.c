@@ -1,5 +1,6 @@
 #include "choose.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,7 @@ static void decide_object(struct walk *walk, uint32_t object)
 	for (uint32_t v = model->high[object] + 1; v-- > low;)
 		if (model_possible(model, object, v))
 			*MEM_PUSH(walk->options, walk->n_options, walk->options_cap) = v;
+	assert(walk->n_options > 0); /* no decision ends in a dead end */
 	uint32_t version = walk->options[choose(walk, walk->n_options)];
 	model_decide(model, object, version);
 	if (model->ops->objects[object].kind == OBJECT_BLOCK && version > low)
@@ -365,19 +367,18 @@ static bool next_exhaustive(struct chooser *c, struct state *state)
 	return give(c, answer_path, &c->path, state);
 }
 
-/* M5 is asked where a size is decided, so a constraint may leave it no version:
- * whether all sizes that were touched since a mark still have one. */
-static bool sizes_possible(const struct model *model, size_t mark)
+/* M5 is asked where a size is decided, so a constraint may take the data from
+ * under it.  As long as each object's oldest version is legal, no decision ends
+ * in a dead end: whether that holds for all sizes that were touched since a mark. */
+static bool oldest_sizes_possible(const struct model *model, size_t mark)
 {
 	const struct ops *ops = model->ops;
 	for (size_t i = mark; i < model->n_trail; i++) {
 		const struct object *o = &ops->objects[model->trail[i].object];
 		if (o->kind == OBJECT_ENTRY)
 			continue;
-		uint32_t size = ops->inodes[o->ino].size_object, v = model->low[size];
-		while (v <= model->high[size] && !model_possible(model, size, v))
-			v++;
-		if (v > model->high[size])
+		uint32_t size = ops->inodes[o->ino].size_object;
+		if (!model_possible(model, size, model->low[size]))
 			return false;
 	}
 	return true;
@@ -396,7 +397,7 @@ static bool constrain(struct chooser *c, uint32_t i, bool keep)
 		model_at_least(model, m->object, m->version);
 	else
 		model_at_most(model, m->object, m->version - 1);
-	if (sizes_possible(model, mark))
+	if (oldest_sizes_possible(model, mark))
 		return true;
 	model_undo(model, mark);
 	return false;
@@ -462,8 +463,8 @@ static bool give_torn(struct chooser *c, struct state *state)
 			if (!aim_tear(model->ops, m, c->j++, &aim))
 				continue;
 			model_at_most(model, m->object, m->version);
-			if (sizes_possible(model, c->base) && give(c, answer_tear, &aim, state) &&
-			    state->tear.object != NONE)
+			if (oldest_sizes_possible(model, c->base) &&
+			    give(c, answer_tear, &aim, state) && state->tear.object != NONE)
 				return true;
 			model_undo(model, c->base); /* it cannot be seen */
 		}
