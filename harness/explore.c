@@ -86,7 +86,7 @@ struct explore {
 	const struct explore_options *options;
 	struct causes *causes;
 	struct images images;
-	struct result *results;
+	struct result **results; /* pointers, so that they stay where they are */
 	size_t n_results, results_cap;
 	struct result_key *known_results;
 	struct judged *judged;
@@ -135,7 +135,8 @@ static uint32_t add_result(struct explore *x, const struct recovery *r)
 	key->hash = hash;
 	key->number = (uint32_t)x->n_results;
 	HASH_ADD(hh, x->known_results, hash, sizeof hash, key);
-	*MEM_PUSH(x->results, x->n_results, x->results_cap) = (struct result){
+	struct result *kept = mem_alloc(1, sizeof *kept);
+	*kept = (struct result){
 		.end = r->end,
 		.survivors = r->survivors,
 		.text = mem_dup(r->text, strlen(r->text)),
@@ -143,6 +144,7 @@ static uint32_t add_result(struct explore *x, const struct recovery *r)
 								     contents_bytes(x->s->history))
 					: NULL,
 	};
+	*MEM_PUSH(x->results, x->n_results, x->results_cap) = kept;
 	return key->number;
 }
 
@@ -180,7 +182,7 @@ static void judge_result(struct explore *x, uint32_t number, const struct bounds
 	struct judged *j;
 	HASH_FIND(hh, x->judged, &key, sizeof key, j);
 	if (!j) {
-		const struct result *r = &x->results[number];
+		const struct result *r = x->results[number];
 		j = mem_alloc(1, sizeof *j);
 		j->key = key;
 		if (r->end == RECOVERY_OK)
@@ -281,7 +283,7 @@ static struct cause *new_cause(struct explore *x, const struct waiting *w, uint3
 		uint32_t number;
 		/* The minimal state's own contents are the ones to explain. */
 		if (result_of(x, &minimal, &number) == ERR_OK)
-			r = &x->results[number];
+			r = x->results[number];
 		explain(x, r, &p->bounds, rule, &why);
 		cause = causes_add(x->causes, x->behind, rule, &minimal, culprit_step(x, p),
 				   buf_text(&why));
@@ -362,7 +364,7 @@ static void add_outcome(struct explore *x, const struct waiting *w, const struct
 /* The verdict on the state at the head of the queue, whose result is known. */
 static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 {
-	const struct result *r = &x->results[number];
+	const struct result *r = x->results[number];
 	struct point *p = &x->points[w->at];
 	struct verdict verdict;
 	judge_result(x, number, &p->bounds, &verdict);
@@ -378,7 +380,6 @@ static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 	}
 	if (counts && inconclusive(r))
 		x->row->inconclusive++;
-	r = &x->results[number]; /* a new cause may have moved them */
 	bool keep = counts && x->failures++ < FAILURES_KEPT;
 	if (keep || (w->first && !bad && !x->options->no_outcomes))
 		add_outcome(x, w, r, &verdict);
@@ -426,7 +427,7 @@ static bool must_stop(struct explore *x)
 static bool passes_already(struct explore *x, uint32_t number, const struct bounds *bounds)
 {
 	struct verdict verdict;
-	if (number == RESULT_PENDING || inconclusive(&x->results[number]))
+	if (number == RESULT_PENDING || inconclusive(x->results[number]))
 		return false;
 	judge_result(x, number, bounds, &verdict);
 	if (verdict.broken)
@@ -712,8 +713,9 @@ void explore_destroy(struct explore *x)
 	FREE_HASH(failed, x->failed);
 	FREE_HASH(window, x->windows);
 	for (size_t i = 0; i < x->n_results; i++) {
-		free(x->results[i].text);
-		free(x->results[i].contents);
+		free(x->results[i]->text);
+		free(x->results[i]->contents);
+		free(x->results[i]);
 	}
 	free(x->results);
 	images_finish(&x->images);

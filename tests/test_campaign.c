@@ -126,6 +126,14 @@ static bool find_rule(struct campaign *c, uint32_t rule, struct finding_row *fou
 	return any;
 }
 
+static void free_finding(struct finding_row *f)
+{
+	const char *texts[] = {f->fingerprint, f->title,   f->cause, f->source,	    f->before,
+			       f->after,       f->minimal, f->state, f->explanation};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		free((void *)(uintptr_t)texts[i]);
+}
+
 #define ALL "kill ideal ext4 ext4-lock ext4-noda xfs btrfs posix-dir posix"
 
 /* ---- sound engines stay silent ---- */
@@ -210,6 +218,7 @@ START_TEST(textbook_wal_loses_a_segment_whose_entry_was_never_synced)
 	ck_assert_ptr_nonnull(strstr(f.cause, "never synced"));
 	ck_assert_msg(line_contains(f.source, "open"), "source is %s", f.source);
 	ck_assert_str_eq(f.minimal, "posix");
+	free_finding(&f);
 	campaign_end(&c);
 }
 END_TEST
@@ -226,6 +235,7 @@ START_TEST(textbook_wal_loses_by_compaction_under_a_mere_kill)
 	ck_assert_str_eq(f.minimal, "kill");
 	ck_assert_msg(strncmp(f.before, "wal/compact/", 12) == 0, "before is %s", f.before);
 	ck_assert_msg(strncmp(f.after, "wal/compact/", 12) == 0, "after is %s", f.after);
+	free_finding(&f);
 	campaign_end(&c);
 }
 END_TEST
@@ -239,6 +249,7 @@ START_TEST(textbook_wal_without_sync_loses_to_a_kill_what_it_never_promised)
 	campaign_go(&c);
 	ck_assert_int_eq(c.result.exit_code, 1);
 	ck_assert(find_rule(&c, RULE_O2, &f));
+	free_finding(&f);
 	campaign_end(&c);
 }
 END_TEST
@@ -418,7 +429,9 @@ static void bad_contract(const struct engine_config *config, struct engine_contr
 }
 
 static const struct engine_option bad_options[] = {
-	{.name = "how", .fallback = "well", .choices = "well|hang|crash|memory|daemon|disk|exit",
+	{.name = "how",
+	 .fallback = "well",
+	 .choices = "well|hang|crash|memory|daemon|disk|exit",
 	 .help = "how its recovery misbehaves"},
 	{0},
 };
@@ -471,6 +484,7 @@ START_TEST(a_recovery_that_misbehaves_is_a_verdict_and_the_campaign_goes_on)
 		n++;
 	}
 	ck_assert_int_eq(n, 2);
+	free_finding(&f);
 	campaign_end(&c);
 	free(spec);
 }
@@ -520,8 +534,13 @@ END_TEST
 
 START_TEST(nonsense_ids_are_refused)
 {
-	static const char *const ids[] = {"", "x", "00000000.ext4.1.0", "zzzzzzzz.ext4.1.0",
-					  "00000000.nofs.1.0", "00000000.ext4", "00000000.ext4.1."};
+	static const char *const ids[] = {"",
+					  "x",
+					  "00000000.ext4.1.0",
+					  "zzzzzzzz.ext4.1.0",
+					  "00000000.nofs.1.0",
+					  "00000000.ext4",
+					  "00000000.ext4.1."};
 	struct campaign c;
 	struct err err;
 	struct campaign_subject s;

@@ -103,7 +103,8 @@ static int read_sizes(void *arg, const char *dir, struct contents *contents,
 		if (stat(path, &st) == 0)
 			contents->write[i] = (uint32_t)st.st_size + 1;
 	}
-	truncate(path, 1);
+	snprintf(path, sizeof path, "%s/%s", dir, contents->write[0] ? "a" : "b");
+	truncate(path, 123);
 	snprintf(path, sizeof path, "%s/new", dir);
 	mkdir(path, 0);
 	return 0;
@@ -301,6 +302,24 @@ START_TEST(each_way_to_end_is_told_apart_and_the_pool_goes_on)
 }
 END_TEST
 
+static int leave_with_words_once(void *arg, const char *dir, struct contents *contents,
+				 struct engine_error *error)
+{
+	if (count_run() == 0)
+		return leave(arg, dir, contents, error);
+	_exit(0);
+}
+
+START_TEST(what_one_recovery_printed_is_not_laid_at_the_nexts_door)
+{
+	open_pool(leave_with_words_once, 1);
+	run_at(1);
+	ck_assert_str_eq(recovery.text, "left the process with status 0: bye");
+	run_at(1);
+	ck_assert_str_eq(recovery.text, "left the process with status 0");
+}
+END_TEST
+
 START_TEST(a_file_that_grows_without_end_exceeds_a_limit)
 {
 	struct recover_job job = {.recover = write_without_end};
@@ -474,6 +493,7 @@ int main(void)
 	tcase_add_loop_test(cases, a_pool_recovers_every_state_with_any_number_of_workers, 1, 4);
 	tcase_add_loop_test(cases, each_way_to_end_is_told_apart_and_the_pool_goes_on, 0,
 			    sizeof endings / sizeof *endings);
+	tcase_add_test(cases, what_one_recovery_printed_is_not_laid_at_the_nexts_door);
 	tcase_add_test(cases, a_file_that_grows_without_end_exceeds_a_limit);
 	tcase_add_test(cases, a_disk_that_is_too_small_is_our_fault_and_named);
 	tcase_add_test(cases, writing_too_much_exceeds_a_limit);

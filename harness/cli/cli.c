@@ -10,7 +10,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { OPTIONS_MAX = 48 };
+enum {
+	OPTIONS_MAX = 48,
+	LONG_OPTION = 256, /* and above: no character, so no short option */
+};
 
 static void print_help(const struct cli_command *c)
 {
@@ -27,37 +30,48 @@ static void print_help(const struct cli_command *c)
 	printf("  %-22s %s\n", "--help", "show this");
 }
 
+/* What getopt_long stumbled over.  It leaves 0 in optopt for a long option that it
+ * does not know or that begins several, whose own value they differ by. */
+static int bad_option(const struct cli_command *c, bool no_value, const char *word)
+{
+	if (optopt >= LONG_OPTION)
+		return cli_usage(c->name, "--%s %s",
+				 optopt == LONG_OPTION ? "help"
+						       : c->options[optopt - LONG_OPTION - 1].name,
+				 no_value ? "needs a value" : "takes no value");
+	if (optopt)
+		return cli_usage(c->name, "-%c is not an option: all are long, as in --help",
+				 optopt);
+	return cli_usage(c->name, "%s is not an option, or begins several", word);
+}
+
 int cli_parse(const struct cli_command *c, void *ctx, int argc, char **argv, int *rest,
 	      int *exit_code)
 {
-	struct option table[OPTIONS_MAX] = {{0}};
-	int n = 0, at = 0;
-	for (; c->options[n].name; n++)
-		table[n] = (struct option){c->options[n].name,
-					   c->options[n].arg ? required_argument : no_argument,
-					   NULL, 0};
-	table[n] = (struct option){"help", no_argument, NULL, 0};
+	struct option table[OPTIONS_MAX] = {{"help", no_argument, NULL, LONG_OPTION}};
+	for (int i = 0; c->options[i].name; i++)
+		table[i + 1] = (struct option){c->options[i].name,
+					       c->options[i].arg ? required_argument : no_argument,
+					       NULL, LONG_OPTION + 1 + i};
 	opterr = 0;
 	optind = 1;
 	for (;;) {
-		int found = getopt_long(argc, argv, ":", table, &at);
+		int found = getopt_long(argc, argv, ":", table, NULL);
 		if (found == -1)
 			break;
 		if (found == '?' || found == ':') {
-			*exit_code = cli_usage(c->name,
-					       found == ':' ? "%s needs a value"
-							    : "%s is not an option of it",
-					       argv[optind - 1]);
+			*exit_code = bad_option(c, found == ':', argv[optind - 1]);
 			return 1;
 		}
-		if (at == n) {
+		if (found == LONG_OPTION) {
 			print_help(c);
 			*exit_code = 0;
 			return 1;
 		}
 		struct err err;
-		if (c->options[at].set(ctx, optarg, &err)) {
-			*exit_code = cli_usage(c->name, "--%s: %s", c->options[at].name, err.text);
+		const struct cli_option *o = &c->options[found - LONG_OPTION - 1];
+		if (o->set(ctx, optarg, &err)) {
+			*exit_code = cli_usage(c->name, "--%s: %s", o->name, err.text);
 			return 1;
 		}
 	}
@@ -159,9 +173,15 @@ int cli_campaign(struct store *store, const char *text, int64_t *id, struct err 
 	uint64_t number;
 	if (!text)
 		return store_last_campaign(store, id, err);
-	int rc = cli_parse_number(text, 1, INT64_MAX, &number, err);
+	if (cli_parse_number(text, 1, INT64_MAX, &number, err))
+		return err_wrap(err, "--campaign");
+	struct campaign_row row;
 	*id = (int64_t)number;
-	return rc ? err_wrap(err, "campaign") : ERR_OK;
+	int rc = store_get_campaign(store, *id, &row, err);
+	if (rc == ERR_MISSING)
+		return err_set(err, rc, "%s: no campaign %" PRIu64 " (see list campaigns)",
+			       store_path(store), number);
+	return rc;
 }
 
 uint32_t cli_width(void)

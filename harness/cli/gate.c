@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "commands.h"
 #include "mem.h"
+#include "reports.h"
 
 struct gate {
 	const char *db, *baseline, *campaign;
@@ -50,7 +52,7 @@ static const struct cli_option options[] = {
 
 /* A finding, as far as a gate needs it. */
 struct known {
-	char *fingerprint, *title, *target;
+	char *fingerprint, *title;
 	bool matched;
 };
 
@@ -64,7 +66,6 @@ static void findings_finish(struct findings *f)
 	for (size_t i = 0; i < f->n; i++) {
 		free(f->list[i].fingerprint);
 		free(f->list[i].title);
-		free(f->list[i].target);
 	}
 	free(f->list);
 }
@@ -87,25 +88,32 @@ static int collect(struct store *store, int64_t campaign, struct findings *f, st
 		if (!find(f, row.fingerprint))
 			*MEM_PUSH(f->list, f->n, f->cap) =
 				(struct known){.fingerprint = mem_printf("%s", row.fingerprint),
-					       .title = mem_printf("%s", row.title),
-					       .target = mem_printf("%" PRId64, row.target)};
+					       .title = mem_printf("%s", row.title)};
 	store_query_end(&q);
 	return rc;
 }
 
-/* The campaign's own exit code, when it ended: a gate must not turn what was not
- * decided into a pass. */
-static int campaign_code(struct store *store, int64_t id, int *code, struct err *err)
+/* What the campaign says of itself beside its findings: a gate must not turn what
+ * was not decided into a pass, nor a failure that left no finding (one that was
+ * expected did not occur, or a live crash failed). */
+static const char *objection(const struct report_summary *summary, int ended, int *code)
 {
-	struct store_query *q = NULL;
-	struct campaign_row row;
-	int rc;
-	*code = -1;
-	while ((rc = store_next_campaign(store, &q, &row, err)) == 1)
-		if (row.id == id)
-			*code = row.exit_code;
-	store_query_end(&q);
-	return rc;
+	*code = ended == EXIT_NOTHING ? EXIT_NOTHING : EXIT_INCONCLUSIVE;
+	switch (ended) {
+	case 0:
+		return NULL;
+	case EXIT_VIOLATION:
+		*code = EXIT_VIOLATION;
+		return summary->missing	    ? "an expected finding did not occur"
+		       : !summary->findings ? "a live crash lost what the model's states kept"
+					    : NULL;
+	case EXIT_INCONCLUSIVE:
+		return "the campaign was inconclusive";
+	case EXIT_NOTHING:
+		return "the campaign tested nothing";
+	default:
+		return ended < 0 ? "the campaign did not end" : "the campaign ended with an error";
+	}
 }
 
 static void put_finding(const struct gate *g, const struct known *k, const char *what, bool first,
@@ -130,8 +138,8 @@ static size_t put_unmatched(const struct gate *g, const struct findings *f, cons
 	return n;
 }
 
-static int judge(const struct gate *g, struct findings *now, struct findings *before, int code,
-		 struct buf *out)
+static int judge(const struct gate *g, struct findings *now, struct findings *before,
+		 const struct report_summary *summary, int ended, struct buf *out)
 {
 	for (size_t i = 0; i < now->n; i++) {
 		struct known *k = find(before, now->list[i].fingerprint);
@@ -144,18 +152,19 @@ static int judge(const struct gate *g, struct findings *now, struct findings *be
 	if (g->json)
 		buf_string(out, "],\"gone\":[");
 	size_t gone = put_unmatched(g, before, "gone", out);
-	bool undecided = code == EXIT_INCONCLUSIVE || code == EXIT_NOTHING || code < 0;
-	int result = fresh ? EXIT_VIOLATION : undecided ? code < 0 ? EXIT_INCONCLUSIVE : code : 0;
-	const char *verdict = fresh ? "new findings" : undecided ? "undecided" : "passed";
+	int code;
+	const char *why = objection(summary, ended, &code);
+	const char *verdict = fresh		       ? "new findings"
+			      : !why		       ? "passed"
+			      : code == EXIT_VIOLATION ? "failed"
+						       : "undecided";
 	if (g->json)
-		buf_printf(out, "],\"known\":%zu,\"verdict\":\"%s\"}\n", now->n - fresh, verdict);
+		buf_printf(out, "],\"known\":%zu,\"verdict\":\"%s\",\"why\":\"%s\"}\n",
+			   now->n - fresh, verdict, why ? why : "");
 	else
-		buf_printf(out, "gate: %s (%zu new, %zu known, %zu gone)%s\n", verdict, fresh,
-			   now->n - fresh, gone,
-			   code < 0    ? ": the campaign did not end"
-			   : undecided ? ": the campaign was inconclusive or tested nothing"
-				       : "");
-	return result;
+		buf_printf(out, "gate: %s (%zu new, %zu known, %zu gone)%s%s\n", verdict, fresh,
+			   now->n - fresh, gone, why ? ": " : "", why ? why : "");
+	return fresh ? EXIT_VIOLATION : why ? code : 0;
 }
 
 static int compare(const struct gate *g, struct store *store, struct store *baseline,
@@ -164,18 +173,30 @@ static int compare(const struct gate *g, struct store *store, struct store *base
 	struct findings now = {0}, before = {0};
 	int64_t id;
 	int ended = -1;
+	struct campaign_row row;
+	struct report_summary summary;
 	int rc = cli_campaign(store, g->campaign, &id, err);
 	if (!rc)
-		rc = campaign_code(store, id, &ended, err);
+		rc = store_get_campaign(store, id, &row, err);
+	if (!rc) {
+		ended = *row.finished ? row.exit_code : -1;
+		rc = report_summarise(store, id, &summary, err);
+	}
 	if (!rc)
 		rc = collect(store, id, &now, err);
 	if (!rc)
 		rc = collect(baseline, 0, &before, err);
 	if (!rc)
-		*code = judge(g, &now, &before, ended, out);
+		*code = judge(g, &now, &before, &summary, ended, out);
 	findings_finish(&now);
 	findings_finish(&before);
 	return rc;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 static int run(int argc, char **argv, const char *command_line)
@@ -195,6 +216,9 @@ static int run(int argc, char **argv, const char *command_line)
 	store = cli_open("gate", g.db, &code);
 	if (store)
 		baseline = cli_open("gate", g.baseline, &code);
+	if (baseline && same_file(g.db ? g.db : CLI_DATABASE, g.baseline))
+		fprintf(stderr, "powercut gate: note: the baseline is the database itself, so that "
+				"nothing in it can be new\n");
 	if (baseline)
 		code = compare(&g, store, baseline, &out, &code, &err) ? cli_fail("gate", &err)
 								       : cli_print(&out, code);
@@ -209,8 +233,9 @@ const struct cli_command cli_gate = {
 	.arguments = "--baseline FILE [OPTIONS]",
 	.help = "Compares a campaign with a baseline: the exit code for CI",
 	.details = "Exit code 1 where the campaign has a finding whose fingerprint the baseline "
-		   "lacks;\n"
-		   "2 or 3 where the campaign was inconclusive or tested nothing; 0 otherwise.\n",
+		   "lacks,\n"
+		   "or failed without a finding; 2 or 3 where it was inconclusive, did not end or\n"
+		   "tested nothing; 0 otherwise.\n",
 	.options = options,
 	.run = run,
 };

@@ -26,12 +26,28 @@ static void help(FILE *to)
 		    "was exercised, 64 wrong usage, 70 internal error.\n");
 }
 
-/* The command line as one readable text, for the store. */
+/* One word as a shell would have to be given it. */
+static void put_word(const char *word, struct buf *out)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "_@%+=:,./-";
+	if (word[0] && !word[strspn(word, plain)]) {
+		buf_string(out, word);
+		return;
+	}
+	buf_byte(out, '\'');
+	for (; *word; word++)
+		buf_printf(out, *word == '\'' ? "'\\''" : "%c", *word);
+	buf_byte(out, '\'');
+}
+
+/* The command line as one text, for the store: it can be pasted. */
 static const char *join(int argc, char **argv, struct buf *out)
 {
-	for (int i = 0; i < argc; i++) {
-		bool plain = argv[i][0] && !strpbrk(argv[i], " \t\n'\"\\$`*?&|;<>()");
-		buf_printf(out, plain ? "%s%s" : "%s'%s'", i ? " " : "", i ? argv[i] : "powercut");
+	buf_string(out, "powercut");
+	for (int i = 1; i < argc; i++) {
+		buf_byte(out, ' ');
+		put_word(argv[i], out);
 	}
 	return buf_text(out);
 }

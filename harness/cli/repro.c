@@ -1,8 +1,6 @@
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "campaign.h"
 #include "commands.h"
+#include "contract.h"
 #include "disk.h"
 
 struct repro {
@@ -64,24 +62,28 @@ static struct bounds bounds_at(struct campaign_subject *c)
 	return history_bounds(c->s.history, &c->contract, events, power);
 }
 
-static int print_verdict(struct campaign_subject *c, const struct recovery *r)
+static int put_verdict(struct campaign_subject *c, const struct recovery *r, struct buf *out)
 {
 	struct bounds bounds = bounds_at(c);
 	struct verdict verdict = {.broken = RULE_BIT(RULE_O1)};
-	struct buf why = {0};
-	printf("target     %s\n", c->s.name);
-	printf("profile    %s\n", model_profile(c->model)->name);
-	printf("history    %u changes begun, %u acknowledged, %u of them durable by contract\n",
-	       bounds.begun, bounds.acked, bounds.durable);
+	struct buf why = {0}, contract = {0};
+	contract_describe(&c->contract, &contract);
+	buf_printf(out, "target     %s\n", c->s.name);
+	buf_printf(out, "contract   %s\n", buf_text(&contract));
+	buf_finish(&contract);
+	buf_printf(out, "profile    %s\n", model_profile(c->model)->name);
+	buf_printf(out,
+		   "history    %u changes begun, %u acknowledged, %u of them durable by contract\n",
+		   bounds.begun, bounds.acked, bounds.durable);
 	bool unsure = r->end == RECOVERY_UNSTABLE || r->end == RECOVERY_BROKEN;
 	if (r->end == RECOVERY_OK) {
 		judge_contents(c->s.judge, r->contents, &bounds, &verdict);
 		if (verdict.has_prefix)
-			printf("recovered  the first %u changes\n", verdict.prefix);
+			buf_printf(out, "recovered  the first %u changes\n", verdict.prefix);
 		else
-			printf("recovered  no prefix of the changes\n");
+			buf_string(out, "recovered  no prefix of the changes\n");
 	} else {
-		printf("recovery   %s\n", r->text);
+		buf_printf(out, "recovery   %s\n", r->text);
 	}
 	for (int rule = RULE_O1; rule < RULES_END && !unsure; rule++) {
 		if (!(verdict.broken & RULE_BIT(rule)))
@@ -91,16 +93,19 @@ static int print_verdict(struct campaign_subject *c, const struct recovery *r)
 			judge_explain(c->s.judge, r->contents, &bounds, (enum rule)rule, &why);
 		else
 			buf_string(&why, r->text);
-		printf("breaks     %s %s: %s\n", rule_name((enum rule)rule),
-		       rule_promise((enum rule)rule), buf_text(&why));
+		buf_printf(out, "breaks     %s %s: %s\n", rule_name((enum rule)rule),
+			   rule_promise((enum rule)rule), buf_text(&why));
 	}
 	buf_finish(&why);
-	printf("verdict    %s\n", unsure ? "inconclusive" : verdict.broken ? "fail" : "pass");
+	buf_printf(out, "verdict    %s\n",
+		   unsure	    ? "inconclusive"
+		   : verdict.broken ? "fail"
+				    : "pass");
 	return unsure ? EXIT_INCONCLUSIVE : verdict.broken ? EXIT_VIOLATION : 0;
 }
 
-static int recover_again(struct campaign_subject *c, const struct repro *r, struct err *err,
-			 int *code)
+static int recover_again(struct campaign_subject *c, const struct repro *r, struct buf *out,
+			 int *code, struct err *err)
 {
 	struct pool_options pool = {.jobs = 1, .parent = r->tmp, .limits = r->limits, .cpu = -1};
 	struct recovery recovery;
@@ -108,7 +113,7 @@ static int recover_again(struct campaign_subject *c, const struct repro *r, stru
 	if (!rc)
 		rc = pool_run(c->s.pool, &c->state, &recovery, err);
 	if (!rc)
-		*code = print_verdict(c, &recovery);
+		*code = put_verdict(c, &recovery, out);
 	pool_destroy(c->s.pool);
 	c->s.pool = NULL;
 	return rc;
@@ -119,6 +124,7 @@ static int run(int argc, char **argv, const char *command_line)
 	struct repro r = {0};
 	struct campaign_subject subject = {0};
 	int rest, code = 0;
+	struct buf out = {0};
 	struct err err;
 	(void)command_line;
 	if (cli_parse(&cli_repro, &r, argc, argv, &rest, &code))
@@ -132,12 +138,12 @@ static int run(int argc, char **argv, const char *command_line)
 	if (!rc && r.export) {
 		rc = disk_export(subject.s.ops, &subject.state, r.export, &err);
 		if (!rc)
-			printf("%s: the files as the crash left them\n", r.export);
+			buf_printf(&out, "%s: the files as the crash left them\n", r.export);
 	} else if (!rc) {
-		rc = recover_again(&subject, &r, &err, &code);
+		rc = recover_again(&subject, &r, &out, &code, &err);
 	}
-	if (rc)
-		code = cli_fail("repro", &err);
+	code = rc ? cli_fail("repro", &err) : cli_print(&out, code);
+	buf_finish(&out);
 	campaign_subject_finish(&subject);
 	store_close(store);
 	return code;

@@ -5,13 +5,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "area.h"
 #include "campaign.h"
 #include "commands.h"
+#include "contract.h"
 #include "mem.h"
 #include "reports.h"
 #include "status.h"
 
 enum { TARGETS_MAX = 64, PROFILES_MAX = 32 };
+
+/* A recovery with less cannot even start, and would be taken for a broken one. */
+static const uint64_t memory_min = (uint64_t)16 << 20, disk_min = (uint64_t)1 << 20;
+static const uint64_t budget_max_ms = (uint64_t)365 * 24 * 3600 * 1000;
 
 struct run {
 	struct campaign_options options;
@@ -30,15 +36,18 @@ static void on_interrupt(int signal_number)
 	interrupted = true;
 }
 
-/* ---- options ---- */
+/* ---- options; all are checked here, before there is a database ---- */
 
 static int set_engine(void *ctx, const char *value, struct err *err)
 {
 	struct run *r = ctx;
+	struct target *target = NULL;
 	if (r->n_targets == TARGETS_MAX)
 		return err_set(err, ERR_USAGE, "more than %d targets", TARGETS_MAX);
+	int rc = target_parse(value, engine_table, &target, err);
+	target_destroy(target);
 	r->targets[r->n_targets++].spec = value;
-	return ERR_OK;
+	return rc;
 }
 
 static int set_model(void *ctx, const char *value, struct err *err)
@@ -122,20 +131,45 @@ static int set_mix(void *ctx, const char *value, struct err *err)
 {
 	struct workload_options probe = {0};
 	((struct run *)ctx)->mix = value;
-	return workload_parse_mix(value, &probe, err);
+	int rc = workload_parse_mix(value, &probe, err);
+	return rc ? rc : workload_expand(&probe, err);
 }
 
 static int set_contract(void *ctx, const char *value, struct err *err)
 {
-	(void)err;
+	struct engine_contract probe = {0};
 	((struct run *)ctx)->contract = value;
-	return ERR_OK;
+	return contract_override(value, &probe, err);
+}
+
+/* "O2@posix", or a fingerprint. */
+static bool is_expectation(const char *word, size_t length)
+{
+	char name[32];
+	unsigned rule;
+	int at = 0;
+	if (length >= sizeof name)
+		return false;
+	memcpy(name, word, length);
+	name[length] = '\0';
+	if (strspn(name, "0123456789abcdef") == 16 && length == 16)
+		return true;
+	return sscanf(name, "O%2u@%n", &rule, &at) == 1 && at && rule >= RULE_O1 &&
+	       rule < RULES_END && profile_find(name + at);
 }
 
 static int set_expect(void *ctx, const char *value, struct err *err)
 {
-	(void)err;
+	const char *list = value, *word;
+	size_t length;
 	((struct run *)ctx)->expect = value;
+	while (store_next_word(&list, &word, &length))
+		if (!is_expectation(word, length))
+			return err_set(
+				err, ERR_USAGE,
+				"\"%.*s\" is neither a rule and profile such as O2@posix nor "
+				"a fingerprint of 16 digits",
+				(int)length, word);
 	return ERR_OK;
 }
 
@@ -153,7 +187,11 @@ static int set_seed(void *ctx, const char *value, struct err *err)
 
 static int set_budget(void *ctx, const char *value, struct err *err)
 {
-	return cli_parse_time(value, &((struct run *)ctx)->options.budget_ms, err);
+	uint64_t *ms = &((struct run *)ctx)->options.budget_ms;
+	int rc = cli_parse_time(value, ms, err);
+	if (!rc && (*ms == 0 || *ms > budget_max_ms))
+		rc = err_set(err, ERR_USAGE, "\"%s\" is not a time from 1ms to a year", value);
+	return rc;
 }
 
 static int set_states(void *ctx, const char *value, struct err *err)
@@ -181,21 +219,30 @@ static int set_timeout(void *ctx, const char *value, struct err *err)
 	return rc;
 }
 
+static int set_size(const char *value, uint64_t min, uint64_t *bytes, struct err *err)
+{
+	int rc = cli_parse_size(value, bytes, err);
+	if (!rc && (*bytes < min || *bytes > INT64_MAX))
+		rc = err_set(err, ERR_USAGE, "\"%s\" is not a size of %" PRIu64 "M or more", value,
+			     min >> 20);
+	return rc;
+}
+
 static int set_memory(void *ctx, const char *value, struct err *err)
 {
-	return cli_parse_size(value, &((struct run *)ctx)->options.limits.memory_bytes, err);
+	return set_size(value, memory_min, &((struct run *)ctx)->options.limits.memory_bytes, err);
 }
 
 static int set_disk(void *ctx, const char *value, struct err *err)
 {
-	return cli_parse_size(value, &((struct run *)ctx)->options.limits.disk_bytes, err);
+	return set_size(value, disk_min, &((struct run *)ctx)->options.limits.disk_bytes, err);
 }
 
 static int set_tmp(void *ctx, const char *value, struct err *err)
 {
-	(void)err;
+	char parent[AREA_PATH_MAX];
 	((struct run *)ctx)->options.tmp = value;
-	return ERR_OK;
+	return area_choose(value, parent, err);
 }
 
 #define FLAG(name, field)                                                                          \
@@ -262,7 +309,8 @@ static int run_campaign(struct run *r)
 	struct campaign_result result;
 	struct err err;
 	struct status status;
-	struct sigaction action = {.sa_handler = on_interrupt};
+	/* The second signal ends the process as if there were no handler. */
+	struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
 	int rc = store_create(r->db ? r->db : CLI_DATABASE, &store, &err);
 	if (rc)
 		return cli_fail("run", &err);

@@ -2,7 +2,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -11,7 +13,9 @@ enum { REFRESH_NS = 100000000 };
 
 void status_init(struct status *s, bool off)
 {
-	*s = (struct status){.off = off, .terminal = isatty(STDERR_FILENO)};
+	const char *term = getenv("TERM");
+	bool dumb = !term || !*term || strcmp(term, "dumb") == 0;
+	*s = (struct status){.off = off, .terminal = !dumb && isatty(STDERR_FILENO)};
 	s->start_ns = s->finding_ns = clock_ns();
 }
 
@@ -26,13 +30,21 @@ static void erase(struct status *s)
 		fputs("\033[A\033[2K", stderr);
 }
 
+/* A line must not wrap, or more than it would have to be erased. */
+static int name_width(void)
+{
+	struct winsize w;
+	int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80;
+	return columns > 40 ? columns - 13 : 27;
+}
+
 static void draw(struct status *s, const struct explore_progress *p, uint64_t now)
 {
 	double elapsed = seconds(s->start_ns, now);
 	uint64_t states = s->states + p->states, recoveries = s->recoveries + p->recoveries;
 	double share = p->possible ? 100.0 * (double)p->states / (double)p->possible : 100.0;
 	erase(s);
-	fprintf(stderr, "  target    %s\n", p->target);
+	fprintf(stderr, "  target    %.*s\n", name_width(), p->target);
 	fprintf(stderr, "  profile   %s, %.3g %% of its states\n", p->profile,
 		share > 100 ? 100 : share);
 	fprintf(stderr,
