@@ -122,6 +122,14 @@ void *arena_dup(struct arena *arena, const void *p, size_t n, size_t size)
 	return q;
 }
 
+void arena_protect(struct arena *arena)
+{
+	for (struct chunk *c = arena->chunks, *next; c; c = next) {
+		next = c->next;
+		mprotect(c, c->bytes, PROT_READ);
+	}
+}
+
 size_t arena_used(const struct arena *arena)
 {
 	return arena->used;

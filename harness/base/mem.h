@@ -42,6 +42,10 @@ void arena_destroy(struct arena *arena);
 void *arena_alloc(struct arena *arena, size_t n, size_t size);
 void *arena_dup(struct arena *arena, const void *p, size_t n, size_t size);
 
+/* Makes everything in the arena read-only in this process and in the children it
+ * will have; nothing can be allocated there any more. */
+void arena_protect(struct arena *arena);
+
 /* Bytes handed out so far. */
 size_t arena_used(const struct arena *arena);
 

@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "disk.h"
 #include "last_words.h"
+#include "mem.h"
 
 enum {
 	ALONE_FACTOR = 10,     /* how much more time a recovery gets alone */
@@ -326,6 +327,8 @@ void worker_main(const struct plan *plan, pid_t parent)
 	int rc = child_init(&c->err);
 	if (!rc)
 		rc = need_disk(&w, &c->err);
+	/* An engine gone wild may write anywhere, but not into what we judge by. */
+	arena_protect(plan->ops->trace->arena);
 	__atomic_store_n(&c->phase, rc ? WORKER_FAILED : WORKER_READY, __ATOMIC_SEQ_CST);
 	bell_ring(plan->bell);
 	if (!rc)

@@ -71,6 +71,23 @@ static void names_follow(struct names *names, const struct event *e)
 	}
 }
 
+/* Names and notes come from the program under test: what would steer a
+ * terminal, or break a line, goes as \xHH. */
+static void put_text(const char *text, size_t n, struct buf *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			buf_printf(out, "\\x%02x", text[i]);
+		else
+			buf_byte(out, (uint8_t)text[i]);
+	}
+}
+
+static void put_name(const char *name, struct buf *out)
+{
+	put_text(name, strlen(name), out);
+}
+
 static void put_path(const struct names *names, uint32_t ino, struct buf *out, int depth)
 {
 	if (ino == TRACE_ROOT) {
@@ -81,7 +98,7 @@ static void put_path(const struct names *names, uint32_t ino, struct buf *out, i
 		put_path(names, names->of[ino].dir, out, depth + 1);
 		if (names->of[ino].dir != TRACE_ROOT)
 			buf_byte(out, '/');
-		buf_string(out, names->of[ino].name);
+		put_name(names->of[ino].name, out);
 	}
 }
 
@@ -91,7 +108,7 @@ static void put_entry(const struct names *names, uint32_t dir, const char *name,
 		put_path(names, dir, out, 0);
 		buf_byte(out, '/');
 	}
-	buf_string(out, name);
+	put_name(name, out);
 }
 
 char *trace_path(const struct trace *trace, uint32_t ino, size_t at)
@@ -175,7 +192,8 @@ static void print_arguments(const struct names *names, const struct event *e, st
 		put_path(names, e->ino, out, 0);
 		break;
 	case EVENT_FAULT:
-		buf_printf(out, "%s (passage %" PRIu64 ")", e->name, e->offset);
+		put_name(e->name, out);
+		buf_printf(out, " (passage %" PRIu64 ")", e->offset);
 		break;
 	case EVENT_OP_BEGIN:
 	case EVENT_OP_END:
@@ -186,8 +204,9 @@ static void print_arguments(const struct names *names, const struct event *e, st
 		}
 		break;
 	case EVENT_NOTE:
-		buf_printf(out, "%s%.*s", e->flags & EVENT_INCONCLUSIVE ? "inconclusive: " : "",
-			   (int)e->data_length, (const char *)e->data);
+		buf_string(out, e->flags & EVENT_INCONCLUSIVE ? "inconclusive: " : "");
+		put_text((const char *)e->data, strnlen((const char *)e->data, e->data_length),
+			 out);
 		break;
 	default:
 		break;

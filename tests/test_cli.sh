@@ -1,0 +1,1023 @@
+#!/bin/sh
+# Tests of the command line, from outside: each is a few runs of the program.
+#
+#   test_cli.sh POWERCUT POWERCUT_SHIFTED
+#
+# The second is the same program but for the line numbers of its engine's sources.  Prints a line
+# for each case, and closes as a Check program does, so that each counts.
+set -u
+program=$1
+shifted=$2
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/test-cli-XXXXXX") || exit 1
+trap 'chmod -R u+rwx "$work"; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
+mkdir "$work/areas" "$work/cases"
+areas=$work/areas # where images are made: a directory that only this test uses
+cases=0
+failures=0
+export TERM=xterm
+unset NO_COLOR
+
+# ---- cases ----
+
+# check SENTENCE FUNCTION [ARGUMENT…]: runs it in a subshell and an empty directory.
+check() {
+	sentence=$1
+	shift
+	cases=$((cases + 1))
+	mkdir "$work/cases/$cases"
+	if (cd "$work/cases/$cases" && "$@" && exit 0) >"$work/log" 2>&1; then
+		echo "ok $sentence"
+	elif [ $? = 77 ]; then # Check counts a test that skipped itself as run
+		echo "SKIPPED: $sentence: $(tail -n 1 "$work/log")"
+	else
+		failures=$((failures + 1))
+		echo "not ok $sentence"
+		sed 's/^/    /' "$work/log"
+	fi
+	chmod -R u+rwx "$work/cases/$cases"
+	rm -rf "$work/cases/$cases"
+}
+
+fail() {
+	echo "$*"
+	[ ! -f err ] || { echo "stderr:" && head -n 20 err; }
+	exit 1
+}
+
+skip() {
+	echo "$*"
+	exit 77
+}
+
+# pc ARGUMENT…: runs the program; its output is in out and err, its exit code in $code.
+pc() {
+	timeout 60 "$program" "$@" >out 2>err </dev/null
+	code=$?
+	! grep -q 'Sanitizer\|runtime error' err || fail "powercut $*: a sanitizer spoke"
+}
+
+# exits CODE ARGUMENT…
+exits() {
+	wanted=$1
+	shift
+	pc "$@"
+	[ $code = "$wanted" ] || fail "powercut $*: exit code $code, expected $wanted"
+}
+
+has() {
+	grep -q -e "$2" "$1" || fail "\"$2\" is not in $1: $(head -n 5 "$1")"
+}
+
+lacks() {
+	! grep -q -e "$2" "$1" || fail "\"$2\" is in $1: $(grep -e "$2" "$1" | head -n 3)"
+}
+
+# refused PATTERN ARGUMENT…: wrong usage, one line that says so and perhaps one with a hint.
+refused() {
+	pattern=$1
+	shift
+	exits 64 "$@"
+	[ ! -s out ] || fail "powercut $*: wrote to standard output"
+	sed 1q err >first
+	has first "^powercut [a-z]*: "
+	has first "$pattern"
+	sed '1d; /^Try `powercut .*--help`\.$/d' err >others
+	[ ! -s others ] || fail "powercut $*: more than one line"
+}
+
+# The same, and no file comes into being, none is changed.
+refused_cleanly() {
+	cp "$work/a.db" a.db
+	find . ! -name out ! -name err ! -name first ! -name others ! -name before >before
+	refused "$@"
+	find . ! -name out ! -name err ! -name first ! -name others ! -name before >out
+	cmp out before || fail "$*: it made or removed files: $(cat out)"
+	cmp a.db "$work/a.db" || fail "$*: it changed the database"
+}
+
+# bad PATTERN ARGUMENT…: a case of its own.
+bad() {
+	bad_pattern=$1
+	shift
+	check "refused: powercut$(printf " '%s'" "$@")" refused_cleanly "$bad_pattern" "$@"
+}
+
+# A JSON document, by its grammar: strings and other values become one character each, then
+# objects and arrays of such, until one is left.
+valid_json() {
+	awk '
+		{ text = text $0 "\n" }
+		END {
+			gsub(/\\u[0-9a-fA-F][0-9a-fA-F][0-9a-fA-F][0-9a-fA-F]/, "", text)
+			gsub(/"([^"\\\001-\037]|\\["\\\/bfnrt])*"/, "\001", text)
+			gsub(/-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|true|false|null/, "\002", text)
+			gsub(/[ \t\r\n]/, "", text)
+			do {
+				n = gsub(/\{(\001:[\001\002](,\001:[\001\002])*)?\}/, "\002", text)
+				n += gsub(/\[([\001\002](,[\001\002])*)?\]/, "\002", text)
+			} while (n)
+			exit text != "\002"
+		}' "$1" || fail "$1 is not JSON: $(head -c 300 "$1")"
+}
+
+# poke FILE OFFSET BYTES: overwrites bytes in place; BYTES as printf takes them.
+poke() {
+	# shellcheck disable=SC2059 # the bytes are a format
+	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+
+# ---- small campaigns ----
+
+# What they have in common: quick, and quiet.
+small='--ops 40 --max-states 300 --quiet'
+textbook='--engine wal:variant=textbook --model kill,ext4,posix'
+hardened='--engine wal:variant=hardened --model kill,ext4,posix'
+
+# campaign CODE DATABASE OPTION…
+campaign() {
+	campaign_code=$1
+	campaign_db=$2
+	shift 2
+	# shellcheck disable=SC2086 # words
+	exits "$campaign_code" run $small --tmp "$areas" --db "$campaign_db" "$@"
+}
+
+fingerprints() { # of the newest campaign
+	exits 0 report --format json --db "$1"
+	sed -n 's/.*"fingerprint": "\([0-9a-f]*\)".*/\1/p' out
+}
+
+states() { # that stand for a finding, with its rule: "O2 ID"
+	exits 0 report --format json --db "$1"
+	sed -n -e 's/.*"rule": "\(O[0-9]*\)".*/\1/p' -e 's/.*"state": "\([^"]*\)".*/\1/p' out |
+		paste -d ' ' - -
+}
+
+# ---- cases: wrong usage ----
+
+no_command() {
+	exits 64
+	[ ! -s out ] || fail "it wrote to standard output"
+	has err '^Usage: powercut COMMAND'
+}
+
+unknown_command() {
+	exits 64 frobnicate
+	has err '^powercut: "frobnicate" is not a command, expected one of run report '
+}
+
+help_of() {
+	exits 0 "$@"
+	has out '^Usage: powercut'
+	[ ! -s err ] || fail "it wrote to standard error"
+}
+
+# Every option that the help of a command shows with a value, without it.
+values_missing() {
+	exits 0 "$1" --help
+	sed -n 's/^  --\([a-z-]*\) [A-Z].*/\1/p' out >names
+	[ -s names ] || fail "no options"
+	while read -r name; do
+		refused "^powercut $1: --$name needs a value" "$1" "--$name"
+	done <names
+}
+
+# Every option without a value, with one.
+values_too_much() {
+	exits 0 "$1" --help
+	sed -n 's/^  --\([a-z-]*\)   .*/\1/p' out >names
+	[ -s names ] || fail "no options"
+	while read -r name; do
+		refused "^powercut $1: --$name takes no value" "$1" "--$name=1"
+	done <names
+}
+
+wrong_usage() {
+	check 'without a command: usage' no_command
+	check 'an unknown command is named, and the known ones are' unknown_command
+	check '--help' help_of --help
+	for command in run report show repro gate list trace bench; do
+		check "$command --help" help_of $command --help
+		check "$command: options without their values" values_missing $command
+		check "$command: flags with a value" values_too_much $command
+		bad "^powercut $command: --nope is not an option" $command --nope
+		bad "^powercut $command: -x is not an option" $command -x
+		bad "^powercut $command: -x is not an option" $command -xyz
+	done
+	bad '"extra" is too much' run extra
+	bad '"extra" is too much' report extra
+	bad 'expected one fingerprint' show
+	bad 'expected one fingerprint' show c68c 38a8
+	bad 'expected one crash-state ID' repro
+	bad 'expected one crash-state ID' repro a b
+	bad '"extra" is too much' gate extra
+	bad 'expected one of engines, profiles' list
+	bad 'expected one of engines, profiles' list nonsense
+	bad 'expected one of engines, profiles' list engines profiles
+	bad '"extra" is too much' trace extra
+	bad '"extra" is too much' bench extra
+	bad '--m is not an option, or begins several' run --m kill
+}
+
+# ---- cases: wrong values of run ----
+
+# bad_run PATTERN ARGUMENT…: with a small campaign into a database that must not come into being.
+bad_run() {
+	run_pattern=$1
+	shift
+	# shellcheck disable=SC2086 # words
+	bad "$run_pattern" run --engine wal $small --db new.db "$@"
+}
+
+wrong_values() {
+	bad '^powercut run: --engine: there is no engine "nope"; known are: wal' run --engine nope
+	bad '^powercut run: --engine: there is no engine ""' run --engine ''
+	bad '^powercut run: --engine: wal has no option "nope"; known are: variant, ' \
+		run --engine wal:nope=1
+	bad '--engine: wal: variant=x: expected one of textbook|hardened' run --engine wal:variant=x
+	bad '--engine: wal: expected variant=VALUE' run --engine wal:variant
+	bad '--engine: wal: segment_bytes=1: expected a number from 256' \
+		run --engine wal:segment_bytes=1
+	bad '--engine: wal: variant is given twice' \
+		run --engine wal:variant=textbook,variant=textbook
+	bad '--engine: there is no engine "nope"' run --engine wal --engine nope
+	bad_run '--model: "nope" is not a profile, expected one of kill ideal' --model nope
+	bad_run '--model: "nope" is not a profile' --model kill,nope
+	bad_run '--model: "" is not a profile' --model kill,,ext4
+	bad_run '--model: names no profile' --model ''
+	for option in ops keys reuse empty; do
+		for value in '' nonsense -1 1.5 1e3 0x10 99999999999999999999999; do
+			bad_run "--$option: .*expected a number from" --$option "$value"
+		done
+	done
+	for option in values batches; do
+		for value in '' nonsense -1 9-3 30- 99999999999999999999999; do
+			bad_run "--$option: .*expected a range such as" --$option "$value"
+		done
+	done
+	for option in seed max-states jobs; do
+		for value in '' nonsense -1 1.5 99999999999999999999999; do
+			bad_run "--$option: \".*\" is not a number from" --$option "$value"
+		done
+	done
+	bad_run '--seed: "0" is not a number from 1' --seed 0
+	bad_run '--jobs: "0" is not a number from 1' --jobs 0
+	for option in budget timeout; do
+		for value in '' nonsense -1 0 1x 10ss 99999999999999999999999 9999999h; do
+			bad_run "--$option: \".*\" is not a time" --$option "$value"
+		done
+	done
+	for option in memory disk; do
+		for value in '' nonsense -1 0 1 64K 1T 99999999999999999999999 99999999999G; do
+			bad_run "--$option: \".*\" is not a size" --$option "$value"
+		done
+	done
+	bad_run '--mix: "nope" is no operation: expected put, delete' --mix nope
+	bad_run '--mix: "" is no operation' --mix ''
+	bad_run '--mix: "" is no operation' --mix put,
+	bad_run '--mix: "put=x": expected a weight' --mix put=x
+	bad_run '--mix: mix: no operation has a weight above 0' --mix put=0
+	bad_run '--contract: contract: "nope": expected each, every=N' --contract nope
+	bad_run '--contract: contract: every=0: expected a number' --contract every=0
+	bad_run '--contract: contract: "": expected each' --contract each,
+	bad_run '--expect: "nope" is neither a rule and profile such as O2@posix' --expect nope
+	bad_run '--expect: "O2@nope" is neither' --expect 'O4@kill O2@nope'
+	bad_run '--expect: "O99@kill" is neither' --expect O99@kill
+	bad_run '--tmp: cannot work in nodir (choose another directory' --tmp nodir
+	bad_run '--tmp: cannot work in ' --tmp ''
+	bad_run '--power goes with --live' --power
+	bad '--contract goes with --engine' run --contract each
+	bad '--mix goes with --engine' run --mix put
+	bad '--expect goes with --engine' run --expect O2@kill
+}
+
+wrong_values_of_others() {
+	bad '--format: no report format .nope., expected one of: text, json' report --format nope
+	for value in '' nonsense 0 -1 99999999999999999999999; do
+		bad '--campaign: ".*" is not a number from 1' report --db a.db --campaign "$value"
+	done
+	bad 'a.db: no campaign 99 (see list campaigns)' report --db a.db --campaign 99
+	bad 'a.db: no campaign 99' list findings --db a.db --campaign 99
+	bad 'a.db: no campaign 99' gate --db a.db --baseline a.db --campaign 99
+	bad '--baseline FILE is missing' gate --db a.db
+	bad "'zzzz' names no finding, expected a fingerprint" show --db a.db zzzz
+	bad "'' names no finding" show --db a.db ''
+	bad 'a.db: no finding.s fingerprint begins with 00000000' show --db a.db 00000000
+	bad 'a.db: no row 99 in findings' show --db a.db '#99'
+	bad 'a.db: no row 99 in targets' trace --db a.db --target 99
+	bad 'no target "nope" in this database' trace --db a.db --target nope
+	bad '--rounds: "0" is not a number from 1' bench --rounds 0
+	bad 'cannot work in nodir' bench --tmp nodir
+	bad '--timeout: "0" is not a time' repro --db a.db --timeout 0 "$state"
+	bad 'cannot work in nodir' repro --db a.db --tmp nodir "$state"
+}
+
+# ---- cases: databases that are none ----
+
+# With every command that reads one, and with run, which would make one.
+for_readers() {
+	readers_pattern=$1
+	readers_db=$2
+	for reader in 'report' 'show c68c' 'list campaigns' 'list findings' 'trace' \
+		"repro $state" "gate --baseline $work/a.db"; do
+		# shellcheck disable=SC2086 # words
+		refused "$readers_pattern" $reader --db "$readers_db"
+	done
+	refused "$readers_pattern" gate --db "$work/a.db" --baseline "$readers_db"
+}
+
+for_all() {
+	for_readers "$@"
+	# shellcheck disable=SC2086 # words
+	refused "$1" run $small $hardened --db "$2"
+}
+
+directory_for_database() {
+	mkdir dir.db
+	for_all 'dir.db: is a directory, expected a powercut database' dir.db
+	rmdir dir.db || fail "it wrote into the directory"
+}
+
+missing_database() {
+	for_readers 'none.db: no such database' none.db
+	[ ! -e none.db ] || fail "it was made"
+	for_readers 'no/none.db: no such database' no/none.db
+	# shellcheck disable=SC2086 # words
+	refused 'no/none.db: ' run $small $hardened --db no/none.db
+	for_all 'a database needs a file name' ''
+}
+
+# damaged PATTERN: x.db is refused, and stays as it is.
+damaged() {
+	cp x.db copy.db
+	for_all "$1" x.db
+	cmp x.db copy.db || fail "it was changed"
+	[ ! -e x.db-journal ] || fail "a journal was made"
+}
+
+no_database() {
+	printf 'Dear diary,\n%0200d\n' 0 >x.db
+	damaged 'x.db: file is not a database, expected a powercut database'
+	: >x.db
+	for_readers 'x.db: file is empty, expected a powercut database' x.db
+	[ ! -s x.db ] || fail "it was filled"
+}
+
+foreign_database() { # offset 68: the application id
+	cp "$work/a.db" x.db
+	poke x.db 68 '\0\0\0\052'
+	damaged 'x.db: a SQLite database of another program (application id 0x0000002a'
+}
+
+newer_database() { # offset 60: the version of the schema
+	cp "$work/a.db" x.db
+	poke x.db 60 '\0\0\0\143'
+	damaged 'x.db: .*database version 99, expected at most'
+}
+
+half_database() {
+	half=$(($(wc -c <"$work/a.db") / 2))
+	head -c "$half" "$work/a.db" >x.db
+	damaged 'x.db: '
+}
+
+noise_in_database() { # every page but the first
+	head -c 4096 "$work/a.db" >x.db
+	tail -c +4097 "$work/a.db" | tr '\0-\377' '\1-\377\0' >>x.db
+	cp x.db copy.db
+	for reader in 'report' 'list findings' 'trace' "repro $state"; do
+		# shellcheck disable=SC2086 # words
+		refused 'x.db: ' $reader --db x.db
+	done
+	cmp x.db copy.db || fail "it was changed"
+}
+
+# Root may write anywhere but in such places.
+unwritable_place() {
+	# shellcheck disable=SC2086 # words
+	refused '/proc/powercut.db: ' run $small $hardened --db /proc/powercut.db
+	[ "$(id -u)" != 0 ] || return 0
+	mkdir locked
+	chmod a-w locked
+	# shellcheck disable=SC2086 # words
+	refused 'locked/x.db: cannot write to its directory' run $small $hardened --db locked/x.db
+}
+
+full_disk() {
+	mkdir disk
+	# In a mount namespace of its own: nothing is left mounted, whatever happens.
+	unshare -m true 2>/dev/null || skip "needs the right to mount"
+	unshare -m sh -c '
+		mount -t tmpfs -o size=400k none disk || exit 77
+		shift 2
+		"$0" run --engine wal --model kill --ops 10 --db disk/x.db --quiet >out 2>err || exit 1
+		"$0" run "$@" --db disk/x.db >out 2>err
+		code=$?
+		"$0" list campaigns --db disk/x.db >list 2>>err || exit 1
+		exit $code' "$program" - - --engine wal:variant=textbook --ops 120 --quiet
+	code=$?
+	[ $code != 77 ] || skip "cannot mount a tmpfs"
+	[ $code = 64 ] || fail "exit code $code, expected 64"
+	has err '^powercut run: disk/x.db: .*full'
+	has list '^1 .*PASSED' # the finished campaign is still there
+}
+
+# A place for images without room.
+full_tmp() {
+	mkdir small
+	unshare -m true 2>/dev/null || skip "needs the right to mount"
+	unshare -m sh -c 'mount -t tmpfs -o size=1m none small || exit 77
+		"$@" >out 2>err' - "$program" run --engine wal --tmp small --db x.db
+	code=$?
+	[ $code != 77 ] || skip "cannot mount a tmpfs"
+	[ $code = 64 ] || fail "exit code $code, expected 64"
+	has err '^powercut run: --tmp: small has . MiB free and 64 are needed'
+}
+
+output_full() {
+	[ -w /dev/full ] || skip "there is no /dev/full"
+	for reader in 'report' 'report --format json' 'list findings' 'trace' 'show #1' \
+		"repro $state" "gate --baseline $work/a.db"; do
+		# shellcheck disable=SC2086 # words
+		"$program" $reader --db "$work/a.db" >/dev/full 2>err
+		code=$?
+		[ $code = 70 ] || fail "$reader: exit code $code, expected 70"
+		has err 'standard output: No space left'
+	done
+}
+
+reader_goes_away() {
+	"$program" trace --db "$work/a.db" 2>err | head -n 1 >out
+	[ -s out ] && [ ! -s err ] || fail "no first line, or a complaint"
+}
+
+wrong_databases() {
+	check 'a directory for a database' directory_for_database
+	check 'no database, no directory, no name' missing_database
+	check 'a file that is no database, or empty' no_database
+	check 'the database of another program, which stays as it is' foreign_database
+	check 'a newer database, which stays as it is' newer_database
+	check 'half a database' half_database
+	check 'noise for a database' noise_in_database
+	check 'a place where nothing can be written' unwritable_place
+	check 'a full disk, which keeps what was finished' full_disk
+	check 'a full place for images' full_tmp
+	check 'standard output that is full is an internal error' output_full
+	check 'a reader of standard output that goes away is none' reader_goes_away
+}
+
+# ---- cases: traces that were altered ----
+
+# The trace lies in one piece from its magic to the end of the page, and goes on in others.
+altered_trace() {
+	at=$(grep -abo PCTRACE "$work/a.db" | sed -n '1s/:.*//p')
+	[ -n "$at" ] || fail "the database holds no trace"
+	for offset in 0 8 9 12 20 40 100; do
+		for byte in '\000' '\377' '\125'; do
+			cp "$work/a.db" x.db
+			poke x.db $((at + offset)) "$byte"
+			! cmp -s x.db "$work/a.db" || continue
+			for reader in trace "repro $state" "repro --export dir $state"; do
+				# shellcheck disable=SC2086 # words
+				refused 'trace 1' $reader --db x.db
+			done
+		done
+	done
+	[ ! -e dir ] || fail "something was exported"
+}
+
+# Its end overwritten with zeros, up to the end of the page.
+cut_trace() {
+	at=$(grep -abo PCTRACE "$work/a.db" | sed -n '1s/:.*//p')
+	cp "$work/a.db" x.db
+	rest=$((4096 - (at + 200) % 4096))
+	dd if=/dev/zero of=x.db bs=1 seek=$((at + 200)) count=$rest conv=notrunc 2>/dev/null
+	refused 'trace 1' trace --db x.db
+	refused 'trace 1' repro "$state" --db x.db
+	command -v sqlite3 >/dev/null || return 0 # the same, in a database that is in order
+	for bytes in 0 5 30 1000; do
+		cp "$work/a.db" x.db
+		sqlite3 x.db "UPDATE traces SET bytes = substr(bytes, 1, $bytes)"
+		refused 'trace 1' trace --db x.db
+		refused 'trace 1' repro "$state" --db x.db
+	done
+}
+
+# Another campaign's trace in the same database does no harm.
+other_trace_altered() {
+	cp "$work/a.db" x.db
+	campaign 1 x.db --engine wal:variant=textbook --model posix --seed 2
+	other=$(states x.db | sed -n '1s/.* //p')
+	at=$(grep -abo PCTRACE "$work/a.db" | sed -n '1s/:.*//p')
+	poke x.db $((at + 40)) '\377\377\377\377\377\377'
+	exits 1 repro "$other" --db x.db
+	refused 'trace 1' repro "$state" --db x.db
+}
+
+altered_traces() {
+	check 'an altered trace is refused' altered_trace
+	check 'a truncated trace is refused' cut_trace
+	check 'a damaged trace does not spoil the others' other_trace_altered
+}
+
+# ---- cases: run ----
+
+run_passes() {
+	# shellcheck disable=SC2086 # words
+	campaign 0 x.db $hardened
+	has out '^PASSED: no violation'
+	# Enough to run it again.
+	has out 'seed 1'
+	has out 'ops=40 keys=12'
+	exits 0 report --format json --db x.db
+	has out '"options": "variant=hardened,sync=sync,batch=8,call=fsync'
+	has out '"workload": "ops=40 keys=12 mix=put='
+	has out '"seed": "1"'
+	has out '"exit_code": 0'
+}
+
+run_finds() {
+	# shellcheck disable=SC2086 # words
+	campaign 1 x.db $textbook
+	has out '^FAILED: '
+	has out '  Finding [0-9a-f]* '
+	exits 0 report --db x.db
+	has out '^FAILED: '
+}
+
+run_inconclusive() {
+	campaign 2 x.db --engine wal:variant=hardened --max-states 0 --ops 2000 --budget 1ms
+	has out '^INCONCLUSIVE: '
+	exits 0 report --db x.db
+	has out '^INCONCLUSIVE: .*not all was tested'
+	exits 0 list campaigns --db x.db
+	has out 'INCONCLUSIVE'
+	campaign 2 x.db --engine wal:variant=hardened --max-states 0 --ops 2000 --budget 300ms
+	has out '^INCONCLUSIVE: '
+}
+
+run_idle() {
+	# shellcheck disable=SC2086 # words
+	campaign 3 x.db $hardened --mix sync,reopen,compact
+	has out '^NOTHING TESTED: the workload changed nothing'
+	exits 0 report --db x.db
+	has out '^NOTHING TESTED: '
+	exits 3 gate --db x.db --baseline x.db
+}
+
+run_expected() {
+	campaign 0 x.db --engine wal:variant=textbook --mix put,delete,sync --model ext4,posix-dir \
+		--expect O2@posix-dir
+	has out '^PASSED: nothing but the expected '
+	campaign 1 x.db --engine wal:variant=hardened --model kill --expect O2@kill
+	has out '^FAILED: 1 expected finding missing'
+	exits 1 gate --db x.db --baseline x.db
+	has out 'an expected finding did not occur'
+}
+
+# --contract asks for more than the engine promises.
+run_contract() {
+	campaign 0 x.db --engine wal:variant=hardened,sync=none --model kill
+	campaign 1 x.db --engine wal:variant=hardened,sync=none --model kill --contract each
+	states x.db >states
+	[ -s states ] || fail "no finding"
+	while read -r rule id; do
+		exits 1 repro "$id" --db x.db
+		has out "^breaks     $rule "
+	done <states
+}
+
+run_commands_kept() {
+	campaign 0 "it's.db" --engine wal:variant=hardened --model kill
+	has out "'it'"
+	exits 0 report --format json --db "it's.db"
+	has out "\"command\": \"powercut run .* --db 'it'.*'s.db' "
+}
+
+run_json() {
+	# shellcheck disable=SC2086 # words
+	campaign 1 x.db $textbook --json
+	[ ! -s err ] || fail "it wrote to standard error"
+	valid_json out
+	has out '"verdict": "failed"'
+	exits 0 report --format json --db x.db
+	valid_json out
+	exits 0 list campaigns --json --db x.db
+	valid_json out
+	exits 0 list findings --json --db x.db
+	valid_json out
+	fingerprints x.db >prints
+	exits 0 show --json "$(sed 1q prints)" --db x.db
+	valid_json out
+	exits 0 gate --json --db x.db --baseline x.db
+	valid_json out
+}
+
+json_is_checked() {
+	for text in '{' '{"a":1,}' '[1 2]' '{"a"}' '"a' "{'a':1}" '01' '{"a":"\x"}' 'nul' '' '{} {}'; do
+		printf '%s' "$text" >x
+		! (valid_json x) >/dev/null || fail "$text was taken for JSON"
+	done
+	printf '{"a\\n": [1, -2.5e3, {"\\u00fc": null}, "x", [], {}], "b": true}\n' >x
+	valid_json x
+}
+
+# No terminal: a line for each profile that is done, and no escapes.
+run_lines() {
+	timeout 60 "$program" run --engine wal:variant=textbook --model kill,ext4,posix --ops 40 \
+		--max-states 300 --db x.db >out 2>err </dev/null
+	for profile in kill ext4 posix; do
+		has err "^wal:variant=textbook  $profile: [0-9]* states, [0-9]* recoveries"
+	done
+	[ "$(wc -l <err)" = 3 ] || fail "not a line a profile"
+	escape=$(printf '\033')
+	for file in out err; do
+		lacks $file "$escape"
+	done
+	for reader in report 'list findings' 'list campaigns' 'show #1'; do
+		# shellcheck disable=SC2086 # words
+		exits 0 $reader --db x.db
+		lacks out "$escape"
+	done
+}
+
+run_quiet() {
+	# shellcheck disable=SC2086 # words
+	campaign 1 x.db $textbook
+	[ ! -s err ] || fail "--quiet is not quiet"
+}
+
+# on_terminal COMMAND: in a pseudo terminal of 80 columns, what it showed in the file screen.
+on_terminal() {
+	command -v script >/dev/null || skip "script is not installed"
+	script -qec "stty cols 80 2>/dev/null; $1" screen >/dev/null </dev/null
+	code=$?
+}
+
+# The screen is erased by going up its lines: all that were drawn, and nothing follows.
+run_screen() {
+	on_terminal "'$program' run --engine wal:variant=hardened --max-states 2000 --tmp '$areas' --db x.db >out"
+	[ $code = 0 ] || fail "exit code $code"
+	has screen '  time      .* s   states .*/s.   recoveries'
+	has screen '  profile   kill, '
+	has screen '  findings  none'
+	escape=$(printf '\033')
+	drawn=$(grep -c '^\('"$escape"'\[A'"$escape"'\[2K\)*  target  ' screen)
+	erased=$(grep -o "$escape\[A$escape\[2K" screen | wc -l)
+	[ "$erased" = $((4 * drawn)) ] || fail "$drawn screens of 4 lines, $erased lines erased"
+	tail -n 1 screen | grep -q "^\($escape\[A$escape\[2K\)\{4\}\|^Script done" ||
+		fail "the last screen is still there"
+	on_terminal "TERM=dumb '$program' run --engine wal --model kill --tmp '$areas' --db x.db >out"
+	lacks screen "$escape"
+	has screen '^wal  kill: [0-9]* states'
+}
+
+# Colours on a terminal only, and not where NO_COLOR is set.
+colours() {
+	escape=$(printf '\033')
+	on_terminal "'$program' report --db '$work/a.db'"
+	[ $code = 0 ] || fail "exit code $code"
+	has screen "$escape\["
+	on_terminal "NO_COLOR=1 '$program' report --db '$work/a.db'"
+	has screen 'FAILED'
+	lacks screen "$escape"
+}
+
+runs() {
+	check 'run: passed, 0' run_passes
+	check 'run: a violation, 1' run_finds
+	check 'run: a budget that ends, 2' run_inconclusive
+	check 'run: nothing exercised, 3' run_idle
+	check 'run: expected findings' run_expected
+	check 'run: a contract of its own, which repro knows' run_contract
+	check 'run: its command line can be pasted' run_commands_kept
+	check 'run: --json is JSON, and so are all others' run_json
+	check 'what this test takes for JSON' json_is_checked
+	check 'run: plain lines where there is no terminal' run_lines
+	check 'run: --quiet' run_quiet
+	check 'run: a live screen on a terminal, which is erased' run_screen
+	check 'colours on a terminal, unless NO_COLOR is set' colours
+}
+
+# ---- cases: repro ----
+
+repro_fails_again() {
+	cp "$work/a.db" x.db
+	states x.db >states
+	[ "$(wc -l <states)" -ge 2 ] || fail "too few findings"
+	while read -r rule id; do
+		exits 1 repro "$id" --db x.db --tmp "$areas"
+		has out "^breaks     $rule "
+		has out '^verdict    fail$'
+	done <states
+	command -v sqlite3 >/dev/null || return 0 # not these alone: every tenth state that failed
+	sqlite3 -separator ' ' x.db "SELECT rules, state FROM outcomes
+		WHERE verdict = 'fail' AND rowid % 10 = 0 LIMIT 40" >failed
+	[ -s failed ] || fail "no failing outcomes"
+	while read -r rules id; do
+		exits 1 repro "$id" --db x.db --tmp "$areas"
+		again=0
+		for rule in $(sed -n 's/^breaks     O\([0-9]*\) .*/\1/p' out); do
+			again=$((again | 1 << rule))
+		done
+		[ "$again" = "$rules" ] || fail "$id: rules $again, before $rules"
+	done <failed
+}
+
+repro_exports() {
+	mkdir elsewhere
+	cp "$work/a.db" elsewhere/copy.db
+	states elsewhere/copy.db >states
+	n=0
+	while read -r _ id; do
+		n=$((n + 1))
+		exits 0 repro "$id" --db "$work/a.db" --export "one-$n"
+		exits 0 repro "$id" --db "$work/a.db" --export "two-$n"
+		(cd elsewhere && exits 0 repro "$id" --db copy.db --export "three-$n") || exit 1
+		diff -r "one-$n" "two-$n" || fail "$id: not the same again"
+		diff -r "one-$n" "elsewhere/three-$n" || fail "$id: not the same from a copy"
+	done <states
+	[ -n "$(find one-* -type f)" ] || fail "no files"
+	cmp elsewhere/copy.db "$work/a.db" || fail "the database was changed"
+}
+
+repro_export_refused() {
+	mkdir full empty
+	echo precious >full/file
+	refused 'full exists and is not an empty directory' \
+		repro "$state" --db "$work/a.db" --export full
+	[ "$(ls full)" = file ] && [ "$(cat full/file)" = precious ] || fail "it was touched"
+	refused 'full/file exists and is not an empty directory' \
+		repro "$state" --db "$work/a.db" --export full/file
+	refused 'no/dir: No such file' repro "$state" --db "$work/a.db" --export no/dir
+	exits 0 repro "$state" --db "$work/a.db" --export empty
+}
+
+repro_nonsense() {
+	trace=${state%%.*}
+	for id in '' x "$trace" "0$state" " $state" "-$state" "0x${state#??}" "$trace." \
+		"$trace.posix" "$trace.posix." "$trace.posix.13" "$trace.nope.13.1" \
+		"$trace.posix.-1.1" "$trace.posix.99999.1" "$trace.posix.13.zz" \
+		"$trace.posix.13.99999999999999999999" "$trace.posix.4294967309.1" \
+		"$trace.posix.13.1.1" "00000000.posix.13.1" "$state " "$state
+"; do
+		refused '"\|begins with 00000000' repro --db "$work/a.db" -- "$id"
+	done
+}
+
+repros() {
+	check 'repro: what failed fails again, by the same rules' repro_fails_again
+	check 'repro: exports are the same each time, and from a copy' repro_exports
+	check 'repro: only into a new or empty directory' repro_export_refused
+	check 'repro: nonsense for an ID' repro_nonsense
+}
+
+# ---- cases: gate ----
+
+gate_passes() {
+	# shellcheck disable=SC2086 # words
+	campaign 1 x.db $textbook
+	exits 0 gate --db x.db --baseline "$work/a.db"
+	has out '^gate: passed (0 new, [1-9][0-9]* known, 0 gone)'
+	[ ! -s err ] || fail "it wrote to standard error"
+	exits 0 gate --db x.db --baseline x.db
+	has err 'the baseline is the database itself'
+}
+
+gate_new() {
+	campaign 1 base.db --engine wal:variant=textbook --mix put,delete,sync --model posix
+	campaign 1 x.db --engine wal:variant=textbook --model posix --seed 5
+	exits 1 gate --db x.db --baseline base.db
+	grep '^new ' out >new
+	[ -s new ] || fail "nothing is new"
+	cp out text
+	fingerprints x.db >prints
+	read -r _ print _ <new
+	has prints "$print"
+	exits 1 gate --json --db x.db --baseline base.db
+	valid_json out
+	has out "\"new\":\[{\"fingerprint\":\"$print\""
+	has out '"verdict":"new findings"'
+}
+
+gate_gone() {
+	# shellcheck disable=SC2086 # words
+	campaign 0 x.db $hardened
+	fingerprints "$work/a.db" >prints
+	exits 0 gate --db x.db --baseline "$work/a.db"
+	while read -r print; do
+		has out "^gone  *$print  "
+	done <prints
+	exits 0 gate --json --db x.db --baseline "$work/a.db"
+	valid_json out
+	has out '"new":\[\],"gone":\[{"fingerprint":"'
+}
+
+# A campaign that was not decided is no pass, whatever the baseline.
+gate_undecided() {
+	campaign 2 x.db --engine wal:variant=hardened --max-states 0 --ops 2000 --budget 1ms
+	exits 2 gate --db x.db --baseline "$work/a.db"
+	has out '^gate: undecided .*: the campaign was inconclusive'
+	exits 2 gate --json --db x.db --baseline "$work/a.db"
+	valid_json out
+	# An earlier campaign can be asked for.
+	campaign 0 x.db --engine wal:variant=hardened --model kill
+	exits 0 gate --db x.db --baseline "$work/a.db"
+	exits 2 gate --db x.db --baseline "$work/a.db" --campaign 1
+}
+
+gates() {
+	check 'gate: known findings pass' gate_passes
+	check 'gate: a new finding is named, 1' gate_new
+	check 'gate: findings that are gone are listed, 0' gate_gone
+	check 'gate: an inconclusive campaign does not pass' gate_undecided
+}
+
+# ---- cases: kills and interrupts ----
+
+# Processes that work in, or were started with, the directory of this test's images.
+survivors() {
+	for process in /proc/[0-9]*; do
+		if tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -q -e "--tmp $areas" ||
+			readlink "$process/cwd" 2>/dev/null | grep -q "^$areas"; then
+			echo "${process#/proc/}"
+		fi
+	done
+}
+
+# A long campaign in the background; its number is in $pid.
+long_campaign() {
+	"$program" run --engine wal:variant=hardened --ops 2000 --max-states 0 --quiet \
+		--tmp "$areas" --db "$1" >long.out 2>&1 </dev/null &
+	pid=$!
+}
+
+# The moments are given, not drawn: where they fall in a run is chance enough.
+killed() {
+	found=0
+	for delay in 0.01 0.03 0.06 0.1 0.17 0.25 0.4 0.55 0.8 1.2; do
+		rm -f x.db x.db-journal
+		long_campaign x.db
+		sleep $delay
+		kill -9 $pid || fail "it had ended: $(cat long.out)"
+		wait $pid 2>/dev/null
+		for try in 1 2 3 4 5 6 7 8 9 10; do
+			left=$(survivors)
+			[ -n "$left" ] || break
+			sleep 0.2
+		done
+		[ -z "$left" ] || fail "killed after $delay s; after $try tries still alive: $left"
+		[ -s x.db ] || continue
+		pc list campaigns --db x.db
+		# Where the first batch was not finished, there is nothing yet.
+		if [ $code = 64 ] && grep -q 'nothing was ever finished\|is empty' err; then
+			continue
+		fi
+		[ $code = 0 ] || fail "killed after $delay s: list: exit code $code"
+		[ -s out ] || continue
+		found=$((found + 1))
+		has out 'UNFINISHED'
+		exits 0 report --db x.db
+		has out '^UNFINISHED: the campaign is still running, or was killed'
+		exits 2 gate --db x.db --baseline "$work/a.db"
+		has out 'the campaign did not end'
+	done
+	[ $found -ge 3 ] || fail "only $found kills left a campaign behind"
+	# A directory without its lock is of a moment too short to be told from one in the making.
+	for dir in "$areas"/powercut-*; do
+		[ ! -d "$dir" ] || [ -e "$dir/lock" ] || rm -rf "$dir"
+	done
+	[ -n "$(ls "$areas")" ] || fail "no kill left an area behind: this tests nothing"
+	campaign 0 x.db --engine wal:variant=hardened --model kill
+	[ -z "$(ls "$areas")" ] || fail "areas of the dead are still there: $(ls "$areas")"
+	exits 0 list campaigns --db x.db
+	has out 'UNFINISHED'
+	has out 'PASSED'
+}
+
+# A signal to the whole group, as a terminal sends it.
+interrupted() {
+	timeout --preserve-status -s "$1" 1 "$program" run --engine wal:variant=hardened --ops 2000 \
+		--max-states 0 --tmp "$areas" --db x.db >out 2>err </dev/null
+	code=$?
+	[ $code = 2 ] || fail "exit code $code, expected 2"
+	has out '^INCONCLUSIVE: not all was tested'
+	exits 0 report --db x.db
+	has out '^INCONCLUSIVE: not all was tested'
+	exits 0 report --db x.db --format json
+	has out '"exit_code": 2'
+	[ -z "$(survivors)" ] || fail "still alive: $(survivors)"
+	[ -z "$(ls "$areas")" ] || fail "it left $(ls "$areas")"
+}
+
+# Targets that were not begun have not passed.
+interrupted_between() {
+	set -- --engine wal:variant=hardened
+	for n in 1 2 3 4 5; do # 64 targets
+		set -- "$@" "$@"
+	done
+	timeout --preserve-status -s INT 0.5 "$program" run "$@" --ops 300 --model kill --quiet \
+		--tmp "$areas" --db x.db >out 2>err </dev/null
+	code=$?
+	[ $code = 2 ] || fail "exit code $code, expected 2"
+}
+
+kills() {
+	check 'kill -9 leaves a database in order, and nobody alive' killed
+	check 'SIGINT ends a campaign with what it has' interrupted INT
+	check 'SIGTERM does, too' interrupted TERM
+	check 'SIGINT: targets not begun have not passed' interrupted_between
+}
+
+# ---- cases: the same again ----
+
+# The report of a database but for what must differ.
+without_times() {
+	exits 0 report --format json --db "$1"
+	sed -e '/^    "\(id\|started\|finished\|command\|jobs\)":/d' -e '/^ *"id": [0-9]*,$/d' out
+}
+
+same_again() {
+	# shellcheck disable=SC2086 # words
+	campaign 1 one.db $textbook "$@" --seed 7
+	# shellcheck disable=SC2086 # words
+	campaign 1 two.db $textbook --seed 7 --jobs 2
+	without_times one.db >one
+	without_times two.db >two
+	[ "$(wc -l <one)" -gt 100 ] || fail "too little to compare"
+	diff one two || fail "not the same"
+	# shellcheck disable=SC2086 # words
+	campaign 1 two.db $textbook --seed 8
+	without_times two.db >two
+	! cmp -s one two || fail "another seed made no difference"
+}
+
+# prints PROGRAM DATABASE: fingerprints and sources of its findings.
+prints() {
+	"$1" run --engine wal:variant=textbook --ops 60 --max-states 2000 --quiet --tmp "$areas" \
+		--db "$2" >out 2>err </dev/null
+	"$1" report --format json --db "$2" >json || fail "report"
+	sed -n 's/.*"fingerprint": //p' json | sort >"$2.prints"
+	sed -n 's/.*"source": //p' json | sort >"$2.sources"
+}
+
+lines_shift() {
+	prints "$program" plain.db
+	prints "$shifted" shifted.db
+	[ "$(wc -l <plain.db.prints)" -ge 2 ] || fail "too few findings"
+	diff plain.db.prints shifted.db.prints || fail "fingerprints changed with the lines"
+	# The other program is really another: each line number is 17 more.
+	awk '{ out = ""; while (match($0, /\.c:[0-9]+/)) {
+		out = out substr($0, 1, RSTART + 2) substr($0, RSTART + 3, RLENGTH - 3) + 17
+		$0 = substr($0, RSTART + RLENGTH) } print out $0 }' plain.db.sources | sort >expected
+	grep -q '\.c:[0-9]' expected || fail "no source lines"
+	diff expected shifted.db.sources || fail "lines are not 17 further down"
+	pc gate --db shifted.db --baseline plain.db
+	[ $code = 0 ] || fail "gate: exit code $code"
+}
+
+same() {
+	check 'the same seed gives the same report' same_again --jobs 2
+	check 'one worker finds what two find' same_again --jobs 1
+	check 'fingerprints survive a new recording and shifted lines' lines_shift
+}
+
+# ---- all ----
+
+fixture() {
+	# shellcheck disable=SC2086 # words
+	campaign 1 "$work/a.db" $textbook
+}
+
+[ -x "$program" ] && [ -x "$shifted" ] || {
+	echo "usage: $here/test_cli.sh POWERCUT POWERCUT_SHIFTED"
+	exit 64
+}
+check 'a small campaign, which the others look at' fixture
+state=$(cd "$work" && states a.db | sed -n '1s/.* //p')
+[ -n "$state" ] || {
+	echo "nothing else can be tested"
+	exit 1
+}
+
+if [ $# -gt 2 ]; then # groups, to run some only
+	shift 2
+	for group; do
+		$group
+	done
+else
+	wrong_usage
+	wrong_values
+	wrong_values_of_others
+	wrong_databases
+	altered_traces
+	runs
+	repros
+	gates
+	kills
+	same
+fi
+echo "$(((cases - failures) * 100 / cases))%: Checks: $cases, Failures: $failures, Errors: 0"
+[ $failures = 0 ]
