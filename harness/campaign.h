@@ -9,7 +9,6 @@
 #include "explore.h"
 #include "profile.h"
 #include "store.h"
-#include "target.h"
 #include "workload.h"
 
 /* One target of a campaign. */
@@ -67,21 +66,5 @@ struct campaign_result {
  * the options, ERR_IO, ERR_UNSUPPORTED; a misbehaving target is no error. */
 int campaign_run(const struct campaign_options *options, struct store *store,
 		 struct campaign_result *result, struct err *err);
-
-/* Takes a pasted state ID apart and rebuilds what is needed from the database
- * alone.  subject_finish releases everything. */
-struct campaign_subject {
-	struct subject s;
-	struct target *target;
-	struct engine_contract contract;
-	struct recover_engine recover;
-	struct recover_job recover_job;
-	struct model *model;
-	struct state state;
-	struct buf held;
-};
-int campaign_rebuild(struct store *store, const char *id, struct campaign_subject *subject,
-		     struct err *err);
-void campaign_subject_finish(struct campaign_subject *subject);
 
 #endif

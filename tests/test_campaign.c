@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "campaign.h"
+#include "rebuild.h"
 #include "mem.h"
 #include "trace_codec.h"
 
@@ -515,8 +516,8 @@ START_TEST(a_state_can_be_rebuilt_from_the_database_alone)
 	c.options.states_max = 200;
 	campaign_go(&c);
 	while (store_next_outcome(c.store, &q, 1, NULL, &row, &err) == 1) {
-		struct campaign_subject s;
-		int rc = campaign_rebuild(c.store, row.state, &s, &err);
+		struct rebuilt s;
+		int rc = rebuild_state(c.store, row.state, &s, &err);
 		ck_assert_msg(rc == 0, "%s: %s", row.state, err.text);
 		struct image *image = image_create(s.s.ops);
 		image_goto(image, &s.state);
@@ -524,7 +525,7 @@ START_TEST(a_state_can_be_rebuilt_from_the_database_alone)
 		ck_assert_uint_eq(d.lo, row.digest_lo);
 		ck_assert_uint_eq(d.hi, row.digest_hi);
 		image_destroy(image);
-		campaign_subject_finish(&s);
+		rebuilt_finish(&s);
 		n++;
 	}
 	ck_assert_int_gt(n, 50);
@@ -543,12 +544,12 @@ START_TEST(nonsense_ids_are_refused)
 					  "00000000.ext4.1."};
 	struct campaign c;
 	struct err err;
-	struct campaign_subject s;
+	struct rebuilt s;
 	campaign_init(&c, "wal", "kill");
 	campaign_go(&c);
-	ck_assert_int_ne(campaign_rebuild(c.store, ids[_i], &s, &err), 0);
+	ck_assert_int_ne(rebuild_state(c.store, ids[_i], &s, &err), 0);
 	ck_assert_uint_gt(strlen(err.text), 0);
-	campaign_subject_finish(&s);
+	rebuilt_finish(&s);
 	campaign_end(&c);
 }
 END_TEST

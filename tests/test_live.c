@@ -12,6 +12,7 @@
 
 #include "area.h"
 #include "campaign.h"
+#include "rebuild.h"
 #include "disk.h"
 #include "faults.h"
 #include "mem.h"
@@ -127,7 +128,7 @@ END_TEST
 
 /* Opening and closing a store that a crash left behind. */
 struct opening {
-	const struct campaign_subject *subject;
+	const struct rebuilt *subject;
 	const char *dir;
 	const char *kill_at;
 	uint64_t passage;
@@ -146,7 +147,7 @@ static int open_and_close(void *arg)
 	return store && t->engine->close(store, &error) == 0 ? 0 : 1;
 }
 
-static void export_to(struct area *area, const struct campaign_subject *s, const char *dir)
+static void export_to(struct area *area, const struct rebuilt *s, const char *dir)
 {
 	struct err err;
 	ck_assert_int_eq(area_tree_remove(area->fd, area->fd, "data"), 0);
@@ -177,7 +178,7 @@ static void kill_opening(struct area *area, struct opening o, const struct ops *
 }
 
 /* Crashes the recovery of one state at the fault points that are new. */
-static void crash_recovery(struct area *area, const struct campaign_subject *s, const char *dir,
+static void crash_recovery(struct area *area, const struct rebuilt *s, const char *dir,
 			   struct passed *passed)
 {
 	struct opening o = {.subject = s, .dir = dir};
@@ -216,12 +217,12 @@ static void crash_recoveries(const char *db, struct passed *passed)
 	char *dir = mem_printf("%s/data", area.path);
 	ck_assert_int_eq(store_open(db, &store, &err), 0);
 	while (store_next_outcome(store, &q, 1, NULL, &row, &err) == 1) {
-		struct campaign_subject s;
+		struct rebuilt s;
 		if (row.live || strcmp(row.verdict, "pass") != 0)
 			continue;
-		ck_assert_msg(campaign_rebuild(store, row.state, &s, &err) == 0, "%s", err.text);
+		ck_assert_msg(rebuild_state(store, row.state, &s, &err) == 0, "%s", err.text);
 		crash_recovery(&area, &s, dir, passed);
-		campaign_subject_finish(&s);
+		rebuilt_finish(&s);
 	}
 	store_close(store);
 	area_remove(&area);

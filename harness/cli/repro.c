@@ -1,7 +1,7 @@
-#include "campaign.h"
 #include "commands.h"
 #include "contract.h"
 #include "disk.h"
+#include "rebuild.h"
 
 struct repro {
 	const char *db, *export, *tmp;
@@ -50,7 +50,7 @@ static const struct cli_option options[] = {
 
 /* The place in the history at which a state of this point is judged: all events
  * before the step in flight, or with an acknowledgement just given. */
-static struct bounds bounds_at(struct campaign_subject *c)
+static struct bounds bounds_at(struct rebuilt *c)
 {
 	const struct ops *ops = c->s.ops;
 	uint32_t events = 0;
@@ -62,7 +62,7 @@ static struct bounds bounds_at(struct campaign_subject *c)
 	return history_bounds(c->s.history, &c->contract, events, power);
 }
 
-static int put_verdict(struct campaign_subject *c, const struct recovery *r, struct buf *out)
+static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *out)
 {
 	struct bounds bounds = bounds_at(c);
 	struct verdict verdict = {.broken = RULE_BIT(RULE_O1)};
@@ -104,7 +104,7 @@ static int put_verdict(struct campaign_subject *c, const struct recovery *r, str
 	return unsure ? EXIT_INCONCLUSIVE : verdict.broken ? EXIT_VIOLATION : 0;
 }
 
-static int recover_again(struct campaign_subject *c, const struct repro *r, struct buf *out,
+static int recover_again(struct rebuilt *c, const struct repro *r, struct buf *out,
 			 int *code, struct err *err)
 {
 	struct pool_options pool = {.jobs = 1, .parent = r->tmp, .limits = r->limits, .cpu = -1};
@@ -122,7 +122,7 @@ static int recover_again(struct campaign_subject *c, const struct repro *r, stru
 static int run(int argc, char **argv, const char *command_line)
 {
 	struct repro r = {0};
-	struct campaign_subject subject = {0};
+	struct rebuilt subject = {0};
 	int rest, code = 0;
 	struct buf out = {0};
 	struct err err;
@@ -134,7 +134,7 @@ static int run(int argc, char **argv, const char *command_line)
 	struct store *store = cli_open("repro", r.db, &code);
 	if (!store)
 		return code;
-	int rc = campaign_rebuild(store, argv[rest], &subject, &err);
+	int rc = rebuild_state(store, argv[rest], &subject, &err);
 	if (!rc && r.export) {
 		rc = disk_export(subject.s.ops, &subject.state, r.export, &err);
 		if (!rc)
@@ -144,7 +144,7 @@ static int run(int argc, char **argv, const char *command_line)
 	}
 	code = rc ? cli_fail("repro", &err) : cli_print(&out, code);
 	buf_finish(&out);
-	campaign_subject_finish(&subject);
+	rebuilt_finish(&subject);
 	store_close(store);
 	return code;
 }

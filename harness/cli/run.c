@@ -12,6 +12,7 @@
 #include "mem.h"
 #include "reports.h"
 #include "status.h"
+#include "target.h"
 
 enum { TARGETS_MAX = 64, PROFILES_MAX = 32 };
 
