@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "images.h"
 #include "mem.h"
+#include "points.h"
 
 enum {
 	/* States waiting for their verdicts; beyond it, we wait for workers. */
@@ -16,7 +17,6 @@ enum {
 	/* Failing rows kept a profile; the rest is only counted. */
 	FAILURES_KEPT = 2000,
 	PROGRESS_EVERY = 64,
-	COUNT_WORK = 20000,
 };
 
 /* What a recovery showed; equal ones are kept once. */
@@ -57,15 +57,6 @@ struct failed {
 	struct failed_key key;
 };
 
-/* A crash point that is explored. */
-struct point {
-	uint32_t point, newest, event;
-	struct bounds bounds;
-	struct count possible, chosen; /* chosen: those with the newest micro-op */
-	uint64_t tested, merged, violations;
-	bool skipped; /* the budget does not reach it */
-};
-
 /* A state that waits for its verdict. */
 struct waiting {
 	struct state state; /* held is a copy of its own */
@@ -100,8 +91,7 @@ struct explore {
 	struct model *model;  /* at the point that is being chosen from */
 	struct model *behind; /* at the point that is being judged */
 	struct coverage_row *row;
-	struct point *points;
-	size_t n_points, points_cap;
+	struct points points;
 	struct waiting *queue; /* a ring */
 	size_t head, tail;
 	struct cause *whole_cause; /* of the last point at which the whole state failed */
@@ -269,7 +259,7 @@ static struct cause *new_cause(struct explore *x, const struct waiting *w, uint3
 {
 	struct buf held = {0}, why = {0};
 	struct state minimal = w->state;
-	const struct point *p = &x->points[w->at];
+	const struct point *p = &x->points.list[w->at];
 	struct probing probing = {x, &p->bounds, rule};
 	struct cause *cause;
 	while (pool_busy(x->s->pool) && !collect(x))
@@ -329,7 +319,7 @@ static void attribute(struct explore *x, const struct waiting *w, const struct v
 static void add_outcome(struct explore *x, const struct waiting *w, const struct result *r,
 			const struct verdict *verdict)
 {
-	const struct bounds *b = &x->points[w->at].bounds;
+	const struct bounds *b = &x->points.list[w->at].bounds;
 	struct buf id = {0}, why = {0};
 	if (!x->s->store)
 		return;
@@ -365,7 +355,7 @@ static void add_outcome(struct explore *x, const struct waiting *w, const struct
 static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 {
 	const struct result *r = x->results[number];
-	struct point *p = &x->points[w->at];
+	struct point *p = &x->points.list[w->at];
 	struct verdict verdict;
 	judge_result(x, number, &p->bounds, &verdict);
 	bool bad = verdict.broken || inconclusive(r);
@@ -460,7 +450,7 @@ static void enqueue(struct explore *x, const struct state *state, struct digest 
 
 static void consider(struct explore *x, const struct state *state, uint32_t at)
 {
-	struct point *p = &x->points[at];
+	struct point *p = &x->points.list[at];
 	bool is_new;
 	image_goto(x->image, state);
 	struct digest digest = image_digest(x->image);
@@ -485,118 +475,22 @@ static void consider(struct explore *x, const struct state *state, uint32_t at)
 /* Looks at one point; limit is the most states to take. */
 static void explore_point(struct explore *x, uint32_t at, uint64_t limit)
 {
-	struct point *p = &x->points[at];
+	struct point *p = &x->points.list[at];
 	struct state state;
 	bool all = p->chosen.exact && p->chosen.states <= limit;
 	uint64_t seed = x->s->seed ^ ((uint64_t)p->point << 20);
 	struct chooser *c = chooser_create(x->model, all ? CHOOSE_EXHAUSTIVE : CHOOSE_LADDER,
 					   p->newest, limit, seed);
-	uint64_t given = 0;
 	while (!must_stop(x) && chooser_next(c, &state)) {
 		consider(x, &state, at);
-		given++;
 		if (x->looked % PROGRESS_EVERY == 0)
 			report(x);
-		/* A ladder climbs on by chance for ever: its states may repeat. */
-		if (!all && given >= limit)
-			break;
 	}
 	chooser_destroy(c);
-}
-
-/* ---- the plan: which points, and how many states at each ---- */
-
-static void add_point(struct explore *x, uint32_t newest, uint32_t event, struct bounds bounds)
-{
-	struct point p = {
-		.point = model_point(x->model), .newest = newest, .event = event, .bounds = bounds};
-	p.possible = p.chosen = model_count(x->model, COUNT_WORK);
-	if (newest != NONE && x->profile->order != ORDER_ISSUED) {
-		const struct micro *m = &x->s->ops->micros[newest];
-		size_t mark = model_mark(x->model);
-		model_at_least(x->model, m->object, m->version);
-		p.chosen = model_count(x->model, COUNT_WORK);
-		model_undo(x->model, mark);
-	}
-	*MEM_PUSH(x->points, x->n_points, x->points_cap) = p;
-}
-
-static struct bounds bounds_after(const struct explore *x, uint32_t n_events)
-{
-	return history_bounds(x->s->history, x->s->contract, n_events,
-			      x->profile->order != ORDER_ISSUED);
-}
-
-static bool same_bounds(const struct bounds *a, const struct bounds *b)
-{
-	return a->acked == b->acked && a->durable == b->durable;
-}
-
-/* Whether the step just taken makes a point worth exploring, and which. */
-static void plan_step(struct explore *x, const struct step *s, uint32_t n_steps_taken)
-{
-	const struct bounds *last = &x->points[x->n_points - 1].bounds;
-	(void)n_steps_taken;
-	if (s->kind == STEP_MICRO) {
-		/* A rename's halves are one step; either stands for both. */
-		add_point(x, s->micro, s->event, bounds_after(x, s->event));
-	} else if (s->kind == STEP_END) {
-		struct bounds b = bounds_after(x, s->event + 1);
-		if (!same_bounds(&b, last))
-			add_point(x, NONE, s->event, b);
-	}
-}
-
-static void plan(struct explore *x)
-{
-	add_point(x, NONE, 0, bounds_after(x, 0));
-	for (;;) {
-		uint32_t before = model_point(x->model);
-		if (!model_advance(x->model))
-			break;
-		plan_step(x, &x->s->ops->steps[before], model_point(x->model) - before);
-	}
-}
-
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return (x > y) - (x < y);
-}
-
-/* The most states that a point may have so that all together stay within the
- * budget: points with fewer leave theirs to the others. */
-static uint64_t water_level(const struct explore *x, uint64_t budget)
-{
-	uint64_t *n = mem_alloc(x->n_points, sizeof *n), level = UINT64_MAX;
-	for (size_t i = 0; i < x->n_points; i++)
-		n[i] = x->points[i].chosen.exact ? x->points[i].chosen.states : UINT64_MAX;
-	qsort(n, x->n_points, sizeof *n, compare_u64);
-	for (size_t i = 0; i < x->n_points; i++) {
-		uint64_t share = budget / (x->n_points - i);
-		if (n[i] > share) {
-			level = share;
-			break;
-		}
-		budget -= n[i];
-	}
-	free(n);
-	return level;
-}
-
-/* With fewer states than points, some points are left out, evenly. */
-static uint64_t set_level(struct explore *x)
-{
-	uint64_t budget = x->options->states_max;
-	if (budget == 0)
-		budget = UINT64_MAX;
-	uint64_t level = water_level(x, budget);
-	for (size_t i = 0; level == 0 && i < x->n_points; i++) {
-		uint64_t before = i * budget / x->n_points;
-		uint64_t after = (i + 1) * budget / x->n_points;
-		x->points[i].skipped = before == after;
-	}
-	return level ? level : 1;
+	/* What lacks the newest micro-op was possible at the point before. */
+	bool before = p->newest == NONE || p->possible.states == p->chosen.states ||
+		      (at > 0 && x->points.list[at - 1].complete);
+	p->complete = all && before && !x->cut && !x->rc;
 }
 
 /* ---- rows ---- */
@@ -645,11 +539,12 @@ static void add_point_rows(struct explore *x)
 {
 	struct coverage_row *row = x->row;
 	row->exact = true;
-	for (size_t i = 0; i < x->n_points && !x->rc; i++) {
-		struct point *p = &x->points[i];
-		/* States without the newest micro-op were looked at before it. */
+	for (size_t i = 0; i < x->points.n && !x->rc; i++) {
+		struct point *p = &x->points.list[i];
+		/* States without the newest micro-op were looked at before it, where all
+		 * were. */
 		uint64_t old = p->possible.states - p->chosen.states;
-		if (p->possible.exact && p->chosen.exact) {
+		if (p->complete && p->newest != NONE) {
 			p->merged += old;
 			row->merged += old;
 		}
@@ -721,7 +616,7 @@ void explore_destroy(struct explore *x)
 	images_finish(&x->images);
 	image_destroy(x->image);
 	causes_destroy(x->causes);
-	free(x->points);
+	points_finish(&x->points);
 	free(x->queue);
 	free(x);
 }
@@ -740,7 +635,6 @@ static void begin_profile(struct explore *x, const struct profile *profile,
 	x->err = err;
 	x->rc = ERR_OK;
 	x->cut = false;
-	x->n_points = 0;
 	x->head = x->tail = 0;
 	x->looked = x->possible = x->failures = 0;
 	x->whole_cause = NULL;
@@ -771,25 +665,17 @@ static int end_profile(struct explore *x, bool *cut)
 	return x->rc;
 }
 
-static void start_choosing(struct explore *x)
-{
-	for (size_t i = 0; i < x->n_points; i++)
-		x->possible = add_saturating(x->possible, x->points[i].chosen.states);
-	model_destroy(x->model);
-	x->model = model_create(x->s->ops, x->profile);
-}
-
 int explore_profile(struct explore *x, const struct profile *profile, struct coverage_row *row,
 		    bool *cut, struct err *err)
 {
 	begin_profile(x, profile, row, err);
-	plan(x);
-	uint64_t level = set_level(x);
-	start_choosing(x);
-	for (size_t i = 0; i < x->n_points && !must_stop(x); i++) {
-		while (model_point(x->model) < x->points[i].point)
+	points_plan(&x->points, x->s, profile);
+	x->possible = points_total(&x->points);
+	uint64_t level = points_share(&x->points, x->options->states_max);
+	for (size_t i = 0; i < x->points.n && !must_stop(x); i++) {
+		while (model_point(x->model) < x->points.list[i].point)
 			model_advance(x->model);
-		if (!x->points[i].skipped)
+		if (!x->points.list[i].skipped)
 			explore_point(x, (uint32_t)i, level);
 	}
 	report(x);
@@ -800,11 +686,10 @@ int explore_end(struct explore *x, const struct profile *profile, struct coverag
 		bool *cut, struct err *err)
 {
 	begin_profile(x, profile, row, err);
+	points_end(&x->points, x->s, profile);
+	x->possible = points_total(&x->points);
 	while (model_advance(x->model))
 		continue;
-	add_point(x, NONE, (uint32_t)x->s->trace->n_events,
-		  bounds_after(x, (uint32_t)x->s->trace->n_events));
-	uint64_t level = set_level(x);
-	explore_point(x, 0, level);
+	explore_point(x, 0, points_share(&x->points, x->options->states_max));
 	return end_profile(x, cut);
 }

@@ -494,8 +494,8 @@ cut_trace() {
 	cp "$work/a.db" x.db
 	rest=$((4096 - (at + 200) % 4096))
 	dd if=/dev/zero of=x.db bs=1 seek=$((at + 200)) count=$rest conv=notrunc 2>/dev/null
-	refused 'trace 1' trace --db x.db
-	refused 'trace 1' repro "$state" --db x.db
+	refused 'trace 1\|malformed' trace --db x.db
+	refused 'trace 1\|malformed' repro "$state" --db x.db
 	command -v sqlite3 >/dev/null || return 0 # the same, in a database that is in order
 	for bytes in 0 5 30 1000; do
 		cp "$work/a.db" x.db

@@ -1,5 +1,6 @@
 #include "cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -79,21 +80,33 @@ int cli_parse(const struct cli_command *c, void *ctx, int argc, char **argv, int
 	return 0;
 }
 
+/* One line, whatever the text quotes: nothing in it reaches the terminal as a
+ * control character. */
+static void complain(const char *name, const char *text)
+{
+	struct buf line = {0};
+	for (; *text; text++)
+		buf_byte(&line, iscntrl((unsigned char)*text) ? '?' : (uint8_t)*text);
+	fflush(stdout);
+	fprintf(stderr, "powercut %s: %s\n", name, buf_text(&line));
+	buf_finish(&line);
+}
+
 int cli_fail(const char *name, const struct err *err)
 {
-	fflush(stdout);
-	fprintf(stderr, "powercut %s: %s\n", name, err->text);
+	complain(name, err->text);
 	return err_exit_code(err->code);
 }
 
 int cli_usage(const char *name, const char *fmt, ...)
 {
+	char text[ERR_TEXT_MAX];
 	va_list args;
 	va_start(args, fmt);
-	fprintf(stderr, "powercut %s: ", name);
-	vfprintf(stderr, fmt, args);
-	fprintf(stderr, "\nTry `powercut %s --help`.\n", name);
+	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
+	complain(name, text);
+	fprintf(stderr, "Try `powercut %s --help`.\n", name);
 	return EXIT_WRONG_USAGE;
 }
 

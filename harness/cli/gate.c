@@ -216,12 +216,12 @@ static int run(int argc, char **argv, const char *command_line)
 	store = cli_open("gate", g.db, &code);
 	if (store)
 		baseline = cli_open("gate", g.baseline, &code);
-	if (baseline && same_file(g.db ? g.db : CLI_DATABASE, g.baseline))
-		fprintf(stderr, "powercut gate: note: the baseline is the database itself, so that "
-				"nothing in it can be new\n");
 	if (baseline)
 		code = compare(&g, store, baseline, &out, &code, &err) ? cli_fail("gate", &err)
 								       : cli_print(&out, code);
+	if (baseline && code != EXIT_WRONG_USAGE && same_file(store_path(store), g.baseline))
+		fprintf(stderr, "powercut gate: note: the baseline is the database itself, so that "
+				"nothing in it can be new\n");
 	buf_finish(&out);
 	store_close(baseline);
 	store_close(store);

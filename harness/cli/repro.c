@@ -104,8 +104,8 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 	return unsure ? EXIT_INCONCLUSIVE : verdict.broken ? EXIT_VIOLATION : 0;
 }
 
-static int recover_again(struct rebuilt *c, const struct repro *r, struct buf *out,
-			 int *code, struct err *err)
+static int recover_again(struct rebuilt *c, const struct repro *r, struct buf *out, int *code,
+			 struct err *err)
 {
 	struct pool_options pool = {.jobs = 1, .parent = r->tmp, .limits = r->limits, .cpu = -1};
 	struct recovery recovery;

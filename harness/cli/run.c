@@ -7,6 +7,7 @@
 
 #include "area.h"
 #include "campaign.h"
+#include "clock.h"
 #include "commands.h"
 #include "contract.h"
 #include "mem.h"
@@ -14,7 +15,7 @@
 #include "status.h"
 #include "target.h"
 
-enum { TARGETS_MAX = 64, PROFILES_MAX = 32 };
+enum { TARGETS_MAX = 64, PROFILES_MAX = 32, AGAIN_NS = 1000000000 };
 
 /* A recovery with less cannot even start, and would be taken for a broken one. */
 static const uint64_t memory_min = (uint64_t)16 << 20, disk_min = (uint64_t)1 << 20;
@@ -30,11 +31,20 @@ struct run {
 };
 
 static volatile bool interrupted;
+static volatile uint64_t interrupted_ns;
 
+/* The campaign ends with what it has.  Who is impatient and asks again ends the
+ * process; but timeout(1) and the like send one signal twice at once. */
 static void on_interrupt(int signal_number)
 {
-	(void)signal_number;
+	uint64_t now = clock_ns();
+	if (!interrupted)
+		interrupted_ns = now;
 	interrupted = true;
+	if (now - interrupted_ns > AGAIN_NS) {
+		signal(signal_number, SIG_DFL);
+		raise(signal_number);
+	}
 }
 
 /* ---- options; all are checked here, before there is a database ---- */
@@ -310,8 +320,7 @@ static int run_campaign(struct run *r)
 	struct campaign_result result;
 	struct err err;
 	struct status status;
-	/* The second signal ends the process as if there were no handler. */
-	struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction action = {.sa_handler = on_interrupt};
 	int rc = store_create(r->db ? r->db : CLI_DATABASE, &store, &err);
 	if (rc)
 		return cli_fail("run", &err);

@@ -4,10 +4,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
+#include <xxhash.h>
 
 #include "mem.h"
 #include "model_private.h"
 #include "prng.h"
+
+/* So many states in a row that were given before, and chance is at its end. */
+enum { TRIES_MAX = 100 };
 
 /* ---- one walk: from answers to a state ---- */
 
@@ -288,6 +293,13 @@ struct chooser {
 	uint32_t i, j;	  /* place on the rung */
 	uint32_t *micros; /* pending ones in program order */
 	uint32_t n_micros;
+	struct given *given; /* LADDER and RANDOM: what was given already */
+};
+
+/* A state given before, by the hash of what it holds back. */
+struct given {
+	UT_hash_handle hh;
+	uint64_t hash;
 };
 
 static int compare_u32(const void *a, const void *b)
@@ -346,6 +358,7 @@ void chooser_destroy(struct chooser *c)
 	buf_finish(&c->held);
 	free(c->path.digits);
 	free(c->micros);
+	forget_given(c);
 	free(c);
 }
 
@@ -530,19 +543,56 @@ static bool next(struct chooser *c, struct state *state)
 	}
 }
 
+static void forget_given(struct chooser *c)
+{
+	struct given *g, *following;
+	HASH_ITER (hh, c->given, g, following) {
+		HASH_DEL(c->given, g);
+		free(g);
+	}
+}
+
+/* Whether a state is given for the first time. */
+static bool is_first(struct chooser *c, const struct state *state)
+{
+	uint64_t tear[] = {state->tear.object, state->tear.older, state->tear.sectors};
+	struct given *g;
+	if (c->kind == CHOOSE_EXHAUSTIVE)
+		return true;
+	if (state->tear.object == NONE)
+		tear[1] = tear[2] = 0;
+	uint64_t hash = XXH3_64bits_withSeed(state->held, state->n_held * sizeof *state->held,
+					     XXH3_64bits(tear, sizeof tear));
+	HASH_FIND(hh, c->given, &hash, sizeof hash, g);
+	if (g)
+		return false;
+	g = mem_alloc(1, sizeof *g);
+	g->hash = hash;
+	HASH_ADD(hh, c->given, hash, sizeof hash, g);
+	return true;
+}
+
 bool chooser_next(struct chooser *c, struct state *state)
 {
 	size_t found = model_mark(c->model);
+	bool given = false;
 	if (c->left == 0)
 		return false;
-	if (c->left != UINT64_MAX)
-		c->left--;
 	if (c->newest != NONE) {
 		const struct micro *m = &c->model->ops->micros[c->newest];
 		model_at_least(c->model, m->object, m->version);
 	}
 	c->base = model_mark(c->model);
-	bool given = next(c, state);
+	for (int i = 0; i < TRIES_MAX && !given; i++) {
+		if (!next(c, state))
+			break;
+		given = is_first(c, state);
+		/* Only chance may run dry: what is fixed comes to its end. */
+		if (!given && c->kind == CHOOSE_LADDER && c->rung != RUNG_RANDOM)
+			i = 0;
+	}
+	if (given && c->left != UINT64_MAX)
+		c->left--;
 	/* Between two states the model is as it was: nobody who asks it for an ID
 	 * need know that it is being used. */
 	model_undo(c->model, found);

@@ -39,8 +39,8 @@ struct chooser *chooser_create(struct model *model, enum chooser_kind kind, uint
 			       uint64_t budget, uint64_t seed);
 void chooser_destroy(struct chooser *chooser);
 
-/* The next state, or false.  The state is valid until the next call.  LADDER
- * and RANDOM may give a state twice. */
+/* The next state, or false.  The state is valid until the next call.  No state
+ * is given twice; LADDER and RANDOM end where chance finds no new one. */
 bool chooser_next(struct chooser *chooser, struct state *state);
 
 /* The ID of a state, "PROFILE.POINT.ANSWERS": letters, digits, dots and

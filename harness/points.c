@@ -1,0 +1,134 @@
+#include "points.h"
+
+#include <stdlib.h>
+
+#include "mem.h"
+
+enum { COUNT_WORK = 20000 /* for one crash point; see model_count */ };
+
+struct planning {
+	struct points *points;
+	const struct subject *s;
+	struct model *model;
+};
+
+static bool by_power(const struct planning *p)
+{
+	return model_profile(p->model)->order != ORDER_ISSUED;
+}
+
+static struct bounds bounds_after(const struct planning *p, uint32_t n_events)
+{
+	return history_bounds(p->s->history, p->s->contract, n_events, by_power(p));
+}
+
+static void add_point(struct planning *p, uint32_t newest, uint32_t event, struct bounds bounds)
+{
+	struct point point = {
+		.point = model_point(p->model), .newest = newest, .event = event, .bounds = bounds};
+	point.possible = point.chosen = model_count(p->model, COUNT_WORK);
+	if (newest != NONE && by_power(p)) {
+		const struct micro *m = &p->s->ops->micros[newest];
+		size_t mark = model_mark(p->model);
+		model_at_least(p->model, m->object, m->version);
+		point.chosen = model_count(p->model, COUNT_WORK);
+		model_undo(p->model, mark);
+	}
+	*MEM_PUSH(p->points->list, p->points->n, p->points->cap) = point;
+}
+
+static bool same_bounds(const struct bounds *a, const struct bounds *b)
+{
+	return a->acked == b->acked && a->durable == b->durable;
+}
+
+/* Whether the step just taken makes a point worth exploring, and which. */
+static void plan_step(struct planning *p, const struct step *s)
+{
+	const struct bounds *last = &p->points->list[p->points->n - 1].bounds;
+	if (s->kind == STEP_MICRO) {
+		/* A rename's halves are one step; either stands for both. */
+		add_point(p, s->micro, s->event, bounds_after(p, s->event));
+	} else if (s->kind == STEP_END) {
+		struct bounds b = bounds_after(p, s->event + 1);
+		if (!same_bounds(&b, last))
+			add_point(p, NONE, s->event, b);
+	}
+}
+
+void points_plan(struct points *points, const struct subject *subject,
+		 const struct profile *profile)
+{
+	struct planning p = {points, subject, model_create(subject->ops, profile)};
+	points->n = 0;
+	add_point(&p, NONE, 0, bounds_after(&p, 0));
+	for (uint32_t before = 0; model_advance(p.model); before = model_point(p.model))
+		plan_step(&p, &subject->ops->steps[before]);
+	model_destroy(p.model);
+}
+
+void points_end(struct points *points, const struct subject *subject, const struct profile *profile)
+{
+	struct planning p = {points, subject, model_create(subject->ops, profile)};
+	uint32_t n_events = (uint32_t)subject->trace->n_events;
+	points->n = 0;
+	while (model_advance(p.model))
+		continue;
+	add_point(&p, NONE, n_events ? n_events - 1 : 0, bounds_after(&p, n_events));
+	model_destroy(p.model);
+}
+
+void points_finish(struct points *points)
+{
+	free(points->list);
+	*points = (struct points){0};
+}
+
+/* ---- sharing a budget ---- */
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* The level to which a budget fills all points, smallest first. */
+static uint64_t water_level(const struct points *points, uint64_t budget)
+{
+	uint64_t *n = mem_alloc(points->n, sizeof *n), level = UINT64_MAX;
+	for (size_t i = 0; i < points->n; i++)
+		n[i] = points->list[i].chosen.exact ? points->list[i].chosen.states : UINT64_MAX;
+	qsort(n, points->n, sizeof *n, compare_u64);
+	for (size_t i = 0; i < points->n; i++) {
+		uint64_t share = budget / (points->n - i);
+		if (n[i] > share) {
+			level = share;
+			break;
+		}
+		budget -= n[i];
+	}
+	free(n);
+	return level;
+}
+
+uint64_t points_share(struct points *points, uint64_t budget)
+{
+	if (budget == 0)
+		budget = UINT64_MAX;
+	uint64_t level = water_level(points, budget);
+	for (size_t i = 0; level == 0 && i < points->n; i++) {
+		uint64_t before = i * budget / points->n;
+		uint64_t after = (i + 1) * budget / points->n;
+		points->list[i].skipped = before == after;
+	}
+	return level ? level : 1;
+}
+
+uint64_t points_total(const struct points *points)
+{
+	uint64_t total = 0;
+	for (size_t i = 0; i < points->n; i++)
+		if (__builtin_add_overflow(total, points->list[i].chosen.states, &total))
+			return UINT64_MAX;
+	return total;
+}
