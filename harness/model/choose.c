@@ -335,6 +335,15 @@ static void list_micros(struct chooser *c)
 		qsort(c->micros, used, sizeof *c->micros, compare_u32);
 }
 
+static void forget_given(struct chooser *c)
+{
+	struct given *g, *following;
+	HASH_ITER (hh, c->given, g, following) {
+		HASH_DEL(c->given, g);
+		free(g);
+	}
+}
+
 struct chooser *chooser_create(struct model *model, enum chooser_kind kind, uint32_t newest,
 			       uint64_t budget, uint64_t seed)
 {
@@ -540,15 +549,6 @@ static bool next(struct chooser *c, struct state *state)
 		return next_ladder(c, state);
 	default:
 		return give_random(c, state);
-	}
-}
-
-static void forget_given(struct chooser *c)
-{
-	struct given *g, *following;
-	HASH_ITER (hh, c->given, g, following) {
-		HASH_DEL(c->given, g);
-		free(g);
 	}
 }
 
