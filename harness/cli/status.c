@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -30,21 +29,14 @@ static void erase(struct status *s)
 		fputs("\033[A\033[2K", stderr);
 }
 
-/* A line must not wrap, or more than it would have to be erased. */
-static int name_width(void)
-{
-	struct winsize w;
-	int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80;
-	return columns > 40 ? columns - 13 : 27;
-}
-
 static void draw(struct status *s, const struct explore_progress *p, uint64_t now)
 {
 	double elapsed = seconds(s->start_ns, now);
 	uint64_t states = s->states + p->states, recoveries = s->recoveries + p->recoveries;
 	double share = p->possible ? 100.0 * (double)p->states / (double)p->possible : 100.0;
 	erase(s);
-	fprintf(stderr, "  target    %.*s\n", name_width(), p->target);
+	/* No wrapping: more lines than are erased again would result from it. */
+	fprintf(stderr, "\033[?7l  target    %s\n", p->target);
 	fprintf(stderr, "  profile   %s, %.3g %% of its states\n", p->profile,
 		share > 100 ? 100 : share);
 	fprintf(stderr,
@@ -57,6 +49,7 @@ static void draw(struct status *s, const struct explore_progress *p, uint64_t no
 			p->findings, seconds(s->finding_ns, now));
 	else
 		fprintf(stderr, "  findings  none in this target\n");
+	fputs("\033[?7h", stderr);
 	s->lines = 4;
 	fflush(stderr);
 }

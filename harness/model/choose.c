@@ -584,6 +584,7 @@ bool chooser_next(struct chooser *c, struct state *state)
 	}
 	c->base = model_mark(c->model);
 	for (int i = 0; i < TRIES_MAX && !given; i++) {
+		model_undo(c->model, c->base);
 		if (!next(c, state))
 			break;
 		given = is_first(c, state);

@@ -2,11 +2,11 @@
  *
  * Objects that have nothing to do with each other multiply; objects that have
  * are split in two by one question, after which they fall apart into groups
- * again: where M4 orders them, "is the middle one of the sequence on disk?",
- * which leaves half of it open either way; elsewhere the first object is decided,
- * at each of its versions in turn.  This is exact.  Where it would take more than
- * the work allowed, a group counts as one state: then the result is a lower
- * bound.
+ * again: where M4 orders them, "is the middle one of the sequence on disk?";
+ * elsewhere, "is the first object at least at its middle version?".  Either way
+ * half of it is settled: most blocks are then below every size that is left, or
+ * above.  This is exact.  Where it would take more than the work allowed, a group
+ * counts as one state: then the result is a lower bound.
  *
  * What has to do with what:
  *   - a demand that is still open joins two objects
@@ -303,26 +303,27 @@ static struct sum count_halves(struct counting *c, const uint32_t *vars, uint32_
 	return sum_of(with, without);
 }
 
-/* The group's objects are in the order of deciding: blocks are last, and a
- * block has no company but such sizes and entries as are decided before it. */
+/* The group's objects are in the order of deciding, so that the first one can be
+ * seen whatever else is decided. */
 static struct sum count_group(struct counting *c, const uint32_t *vars, uint32_t n)
 {
 	struct model *model = c->model;
 	struct sum s = {.exact = true};
 	if (n == 1)
 		return count_alone(model, vars[0]);
+	uint32_t first = vars[0], low = model->low[first], high = model->high[first];
 	uint32_t middle = middle_of_sequence(c, vars, n);
+	if (middle == NONE && low < high)
+		middle = ops_micro(model->ops, first, low + (high - low + 1) / 2);
 	if (middle != NONE)
 		return count_halves(c, vars, n, middle);
-	uint32_t first = vars[0];
-	for (uint32_t v = model->low[first]; v <= model->high[first]; v++) {
-		if (!model_possible(model, first, v))
-			continue;
-		size_t mark = model_mark(model);
-		model_decide(model, first, v);
-		s = sum_of(s, count_all(c, vars + 1, n - 1));
-		model_undo(model, mark);
-	}
+	/* A size without a choice, which may lack its data (M5). */
+	if (!model_possible(model, first, low))
+		return s;
+	size_t mark = model_mark(model);
+	model_decide(model, first, low);
+	s = count_all(c, vars + 1, n - 1);
+	model_undo(model, mark);
 	return s;
 }
 
