@@ -12,18 +12,8 @@
 #include "campaign.h"
 #include "rebuild.h"
 #include "mem.h"
+#include "sanitized.h"
 #include "trace_codec.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 /* ---- running ---- */
 

@@ -318,18 +318,29 @@ static bool second_half(const struct model *model, const struct micro *m)
 	return first->version > model->low[first->object];
 }
 
+static void keep_newest(struct chooser *c)
+{
+	if (c->newest == NONE)
+		return;
+	const struct micro *m = &c->model->ops->micros[c->newest];
+	model_at_least(c->model, m->object, m->version);
+}
+
+/* The micro-ops that are pending and are not there already because of newest. */
 static void list_micros(struct chooser *c)
 {
 	uint32_t n;
-	size_t cap = 0, used = 0;
+	size_t cap = 0, used = 0, found = model_mark(c->model);
 	const struct model *model = c->model;
 	const uint32_t *pending = model_pending(c->model, &n);
+	keep_newest(c);
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t v = model->low[pending[i]] + 1; v <= model->newest[pending[i]]; v++) {
 			uint32_t m = ops_micro(model->ops, pending[i], v);
 			if (!second_half(model, &model->ops->micros[m]))
 				*MEM_PUSH(c->micros, used, cap) = m;
 		}
+	model_undo(c->model, found);
 	c->n_micros = (uint32_t)used;
 	if (used)
 		qsort(c->micros, used, sizeof *c->micros, compare_u32);
@@ -578,10 +589,7 @@ bool chooser_next(struct chooser *c, struct state *state)
 	bool given = false;
 	if (c->left == 0)
 		return false;
-	if (c->newest != NONE) {
-		const struct micro *m = &c->model->ops->micros[c->newest];
-		model_at_least(c->model, m->object, m->version);
-	}
+	keep_newest(c);
 	c->base = model_mark(c->model);
 	for (int i = 0; i < TRIES_MAX && !given; i++) {
 		model_undo(c->model, c->base);
