@@ -82,7 +82,7 @@ struct engine {
 	uint32_t abi; /* ENGINE_ABI */
 	const char *name;
 	const char *summary;		     /* one line */
-	const struct engine_option *options; /* ends with a NULL name */
+	const struct engine_option *options; /* ends with a NULL name; NULL: it has none */
 
 	/* Names of the fault points the engine passes, NULL-terminated. */
 	const char *const *fault_points;

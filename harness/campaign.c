@@ -58,7 +58,13 @@ static char *system_text(void)
 	struct utsname u;
 	if (uname(&u))
 		return mem_printf("unknown");
-	return mem_printf("%s %s %s, %s", u.sysname, u.release, u.machine, __VERSION__);
+#ifdef __clang__
+	const char *compiler = "";
+#else
+	const char *compiler = "gcc ";
+#endif
+	return mem_printf("%s %s %s, built by %s%s", u.sysname, u.release, u.machine, compiler,
+			  __VERSION__);
 }
 
 static const struct profile *const *all_profiles(void)
@@ -84,6 +90,7 @@ struct job {
 	struct recover_engine recover;
 	struct recover_job recover_job;
 	struct subject s;
+	struct buf canonical; /* what s.canonical points to */
 	struct explore_options explore_options;
 	struct explore *explore;
 	uint64_t tested, recoveries, states, explore_ns, own_cpu_ns;
@@ -101,6 +108,7 @@ static void job_finish(struct job *job)
 	trace_destroy(job->s.trace);
 	workload_destroy(job->workload);
 	target_destroy(job->target);
+	buf_finish(&job->canonical);
 }
 
 /* ---- preparing: options → workload, contract ---- */
@@ -191,9 +199,27 @@ static int add_trace(struct job *job, int64_t *id)
 	return rc;
 }
 
+/* Operations fail although nothing was injected: then what was tested is not
+ * what was asked for. */
+static void failed_operations(const struct job *job, struct buf *out)
+{
+	const struct trace *t = job->s.trace;
+	const struct event *first = NULL;
+	uint32_t n = 0;
+	for (size_t i = 0; i < t->n_events; i++)
+		if (t->events[i].kind == EVENT_OP_END && t->events[i].data_length) {
+			first = first ? first : &t->events[i];
+			n++;
+		}
+	if (n)
+		buf_printf(out, "%u of %u operations failed without any crash, the first: %.*s", n,
+			   job->workload->n_ops, (int)first->data_length,
+			   (const char *)first->data);
+}
+
 static int add_target(struct job *job)
 {
-	struct buf options = {0}, workload = {0}, contract = {0};
+	struct buf options = {0}, workload = {0}, contract = {0}, failures = {0};
 	struct target_row row = {.campaign = job->campaign,
 				 .name = job->what->spec,
 				 .engine = job->target->engine->name};
@@ -213,7 +239,10 @@ static int add_target(struct job *job)
 	row.changes = job->s.history->n_changes;
 	row.micros = job->s.ops->n_micros;
 	row.points = job->s.ops->n_steps;
+	failed_operations(job, &failures);
 	row.inconclusive = trace_inconclusive(job->s.trace);
+	if (!row.inconclusive && failures.len)
+		row.inconclusive = buf_text(&failures);
 	if (row.inconclusive)
 		job->inconclusive = true;
 	if (!rc)
@@ -222,6 +251,7 @@ static int add_target(struct job *job)
 	buf_finish(&options);
 	buf_finish(&workload);
 	buf_finish(&contract);
+	buf_finish(&failures);
 	return rc;
 }
 
@@ -332,6 +362,8 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 	if (rc)
 		return rc;
 	job->s.name = job->what->spec;
+	target_canonical(job->target, &job->canonical);
+	job->s.canonical = buf_text(&job->canonical);
 	job->s.contract = &job->contract;
 	job->s.judge = judge_create(job->s.history, &job->contract);
 	job->s.symbols = symbols_create(job->s.trace);
@@ -364,6 +396,18 @@ static double private_mib(void)
 	return (double)sum / 1024;
 }
 
+/* The budget or a signal ended exploring under a profile. */
+static int note_cut(struct job *job, const struct profile *profile)
+{
+	char *why =
+		mem_printf("stopped under %s: %s; later profiles were not reached", profile->name,
+			   job->options->stop && *job->options->stop ? "interrupted"
+								     : "the time budget ran out");
+	int rc = store_set_inconclusive(job->store, job->s.id, why, job->err);
+	free(why);
+	return rc;
+}
+
 static int explore_all(struct job *job)
 {
 	const struct profile *const *p = job->options->profiles;
@@ -377,6 +421,8 @@ static int explore_all(struct job *job)
 		job->states += row.tested + row.merged;
 		job->recoveries += row.recovered;
 		job->inconclusive = job->inconclusive || cut || row.inconclusive;
+		if (!rc && cut)
+			rc = note_cut(job, *p);
 	}
 	job->explore_ns = clock_ns() - start;
 	pool_cost(job->s.pool, &workers, &recoveries);
@@ -399,6 +445,7 @@ static int add_live_coverage(struct job *job, const struct live_result *r)
 		.recovered = r->crashes,
 		.violations = r->violations,
 		.inconclusive = r->inconclusive,
+		.loss = r->loss,
 	};
 	struct coverage_row power = r->power;
 	power.target = job->s.id;
@@ -415,9 +462,9 @@ static int add_live_coverage(struct job *job, const struct live_result *r)
 static int add_live_finding(struct job *job, const struct live_result *r)
 {
 	char *fingerprint = mem_printf(
-		"%016" PRIx64,
-		(uint64_t)XXH3_64bits_withSeed(r->where, strlen(r->where),
-					       XXH3_64bits(job->s.name, strlen(job->s.name))));
+		"%016" PRIx64, (uint64_t)XXH3_64bits_withSeed(
+				       r->where, strlen(r->where),
+				       XXH3_64bits(job->s.canonical, strlen(job->s.canonical))));
 	struct finding_row row = {
 		.target = job->s.id,
 		.fingerprint = fingerprint,

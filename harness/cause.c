@@ -464,7 +464,9 @@ static void put_culprit(struct causes *c, uint32_t step, struct buf *text, struc
 	struct buf line = {0};
 	put_event(c, s->event, &line);
 	if (s->kind == STEP_MICRO) {
-		buf_printf(text, "the crash comes right after: %s; nothing needs to be lost",
+		buf_printf(text,
+			   "a crash right after this call is enough, even if the disk loses "
+			   "nothing: %s",
 			   buf_text(&line));
 		put_source(c, e, source);
 		uint32_t site = site_number(c, s->micro);
@@ -500,7 +502,8 @@ static void put_losses(struct causes *c, const struct state *state, struct buf *
 		put_lost(c, lost[best], text);
 		put_source(c, event_of(c, lost[best]), source);
 		if (n_sites > 1)
-			buf_printf(text, " (and %zu other kinds of loss)", n_sites - 1);
+			buf_printf(text, " (and %zu other %s of loss)", n_sites - 1,
+				   n_sites == 2 ? "kind" : "kinds");
 	}
 	if (state->tear.object != NONE)
 		buf_string(text, "; a block was torn between sectors");
@@ -510,7 +513,7 @@ static void put_losses(struct causes *c, const struct state *state, struct buf *
 
 static char *fingerprint(const struct causes *c, uint32_t rule, struct buf *key)
 {
-	buf_printf(key, "\n%s O%u", c->s->name, rule);
+	buf_printf(key, "\n%s O%u", c->s->canonical, rule);
 	return mem_printf("%016" PRIx64, (uint64_t)XXH3_64bits(key->data, key->len));
 }
 

@@ -144,6 +144,8 @@ static int judge_left(struct live *l, const struct bounds *bounds, const char *n
 	if (!rc) {
 		const char *verdict = judge_end(l, &end, contents, error, bounds, &v, &why);
 		l->result->violations += v.broken != 0;
+		if (v.loss > l->result->loss)
+			l->result->loss = v.loss;
 		l->result->inconclusive += strcmp(verdict, "inconclusive") == 0;
 		if (v.broken)
 			note(l, "violation", name, passage, buf_text(&why));

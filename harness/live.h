@@ -30,6 +30,7 @@ struct live_result {
 	uint32_t crashes;    /* processes killed, one a passage tried */
 	uint32_t mismatches; /* directories that the trace does not explain */
 	uint64_t violations, inconclusive;
+	uint32_t loss;		   /* most acknowledged changes that any of them lost */
 	struct coverage_row power; /* with power: sums over the crashes and profiles */
 	char where[256];	   /* the fault point of the first mismatch or violation */
 	char text[512];		   /* what it was */

@@ -13,8 +13,10 @@
 #include "trace.h"
 
 struct subject {
-	const char *name; /* the target as given */
-	int64_t id;	  /* of its row in the store */
+	const char *name;      /* the target as given */
+	const char *canonical; /* engine and options that are not the default, in their order:
+				  equal for all spellings of a target */
+	int64_t id;	       /* of its row in the store */
 	struct trace *trace;
 	struct ops *ops;
 	struct history *history;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "faults.h"
 
@@ -10,6 +11,8 @@ int workload_record_child(void *arg)
 	const struct workload_record *r = arg;
 	struct err err;
 	struct engine_error error = {{0}};
+	/* What the engine prints is no part of a report. */
+	dup2(STDERR_FILENO, STDOUT_FILENO);
 	int rc = faults_init(r->seed, &err);
 	if (!rc)
 		rc = faults_mark(&err);

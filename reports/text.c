@@ -220,19 +220,29 @@ static int print_windows(struct sheet *sheet, struct store *store, int64_t targe
 	return rc;
 }
 
-static int print_unpassed(struct sheet *sheet, struct store *store, int64_t target, struct err *err)
+/* The fault points that were never passed: by name where all is asked for. */
+static int print_unpassed(struct sheet *sheet, struct store *store, int64_t target, bool all,
+			  struct err *err)
 {
 	struct store_query *q = NULL;
 	struct fault_row row;
 	struct buf names = {0};
+	uint32_t n = 0, total = 0;
 	int rc;
-	while ((rc = store_next_fault(store, &q, target, &row, err)) == 1)
-		if (row.passages == 0)
-			buf_printf(&names, "%s%s", names.len ? " " : "", row.name);
-	if (names.len) {
-		buf_byte(sheet->out, '\n');
-		buf_string(sheet->out, "  Fault points that the workload never passed:\n    ");
-		sheet_wrap(sheet, 4, buf_text(&names));
+	while ((rc = store_next_fault(store, &q, target, &row, err)) == 1) {
+		total++;
+		if (row.passages)
+			continue;
+		n++;
+		buf_printf(&names, "%s%s", names.len ? " " : "", row.name);
+	}
+	if (n) {
+		buf_printf(sheet->out, "\n  The workload never passed %u of %u fault points%s\n", n,
+			   total, all ? ":" : "; report --windows names them.");
+		if (all) {
+			buf_string(sheet->out, "    ");
+			sheet_wrap(sheet, 4, buf_text(&names));
+		}
 	}
 	buf_finish(&names);
 	return rc;
@@ -377,7 +387,7 @@ static int print_target(struct sheet *sheet, struct store *store, const struct t
 	if (rc == 0)
 		rc = print_windows(sheet, store, target->id, all_windows, err);
 	if (rc == 0)
-		rc = print_unpassed(sheet, store, target->id, err);
+		rc = print_unpassed(sheet, store, target->id, all_windows, err);
 	if (rc == 0)
 		rc = print_findings(sheet, store, target, err);
 	if (rc == 0)
@@ -412,9 +422,14 @@ static void print_legend(struct sheet *sheet)
 {
 	buf_byte(sheet->out, '\n');
 	sheet_field(sheet, "possible", "crash states that the profile allows (≥: at least)");
-	sheet_field(sheet, "tested", "states with different files, each recovered and judged");
+	sheet_field(sheet, "tested",
+		    "states with different files, each recovered (here or under an earlier "
+		    "profile) and judged");
 	sheet_field(sheet, "merged", "states whose files equal those of a tested one");
 	sheet_field(sheet, "left out", "states beyond the budget: nothing is known of them");
+	sheet_field(sheet, "violations",
+		    "failing states; files that fail at several places of the history count at "
+		    "each");
 	sheet_field(sheet, "loss",
 		    "most acknowledged changes that any tested state had lost; the "
 		    "contract may allow some");

@@ -367,6 +367,9 @@ static int misbehave(const char *how, const char *dir, struct engine_error *erro
 	return 0;
 }
 
+/* Whether its operations fail. */
+static bool refuses;
+
 /* A store that keeps nothing: opening a directory that holds its mark is its
  * recovery. */
 static void *bad_open(const char *dir, const struct engine_config *config,
@@ -377,6 +380,7 @@ static void *bad_open(const char *dir, const struct engine_config *config,
 	free(path);
 	if (fd < 0 && misbehave(engine_value(config, "how"), dir, error))
 		return NULL;
+	refuses = strcmp(engine_value(config, "how"), "refuse") == 0;
 	int *store = mem_alloc(1, sizeof *store);
 	*store = fd;
 	return store;
@@ -395,7 +399,10 @@ static int bad_put(void *store, struct engine_bytes key, struct engine_bytes val
 {
 	(void)key;
 	(void)value;
-	(void)error;
+	if (refuses) {
+		snprintf(error->text, sizeof error->text, "no");
+		return -1;
+	}
 	return write(*(int *)store, "x", 1) == 1 ? 0 : -1;
 }
 
@@ -422,7 +429,7 @@ static void bad_contract(const struct engine_config *config, struct engine_contr
 static const struct engine_option bad_options[] = {
 	{.name = "how",
 	 .fallback = "well",
-	 .choices = "well|hang|crash|memory|daemon|disk|exit",
+	 .choices = "well|hang|crash|memory|daemon|disk|exit|refuse",
 	 .help = "how its recovery misbehaves"},
 	{0},
 };
@@ -490,6 +497,46 @@ START_TEST(a_recovery_that_behaves_is_no_finding)
 	campaign_go(&c);
 	ck_assert_int_eq(c.result.exit_code, 0);
 	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(operations_that_fail_without_any_crash_are_no_pass)
+{
+	struct campaign c;
+	struct err err;
+	struct store_query *q = NULL;
+	struct target_row row;
+	campaign_init(&c, "bad:how=refuse", "kill posix");
+	c.options.engines = bad_table;
+	c.targets[0].mix = "put";
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 2);
+	ck_assert_int_eq(store_next_target(c.store, &q, c.result.id, &row, &err), 1);
+	ck_assert_ptr_nonnull(strstr(row.inconclusive, "40 of 40 operations failed"));
+	store_query_end(&q);
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(all_spellings_of_a_target_have_one_fingerprint)
+{
+	static const char *const specs[] = {"wal:variant=textbook,segment_bytes=8192",
+					    "wal:segment_bytes=8192,sync=sync,variant=textbook"};
+	char *prints[2];
+	for (int i = 0; i < 2; i++) {
+		struct campaign c;
+		struct finding_row f = {0};
+		campaign_init(&c, specs[i], "posix");
+		c.targets[0].mix = "put,delete";
+		campaign_go(&c);
+		ck_assert(find_rule(&c, RULE_O2, &f));
+		prints[i] = mem_printf("%s", f.fingerprint);
+		free_finding(&f);
+		campaign_end(&c);
+	}
+	ck_assert_str_eq(prints[0], prints[1]);
+	free(prints[0]);
+	free(prints[1]);
 }
 END_TEST
 
@@ -590,6 +637,8 @@ int main(void)
 	tcase_add_loop_test(cases, a_recovery_that_misbehaves_is_a_verdict_and_the_campaign_goes_on,
 			    0, (int)(sizeof manners / sizeof *manners));
 	tcase_add_test(cases, a_recovery_that_behaves_is_no_finding);
+	tcase_add_test(cases, operations_that_fail_without_any_crash_are_no_pass);
+	tcase_add_test(cases, all_spellings_of_a_target_have_one_fingerprint);
 	tcase_add_test(cases, a_state_can_be_rebuilt_from_the_database_alone);
 	tcase_add_loop_test(cases, nonsense_ids_are_refused, 0, 7);
 	tcase_add_test(cases, an_exhausted_budget_is_inconclusive);

@@ -10,7 +10,7 @@
 
 /* ---- a page cache ---- */
 
-enum { CACHE_BYTES = 64 * 1024 };
+enum { CACHE_BYTES = 1024 * 1024 };
 
 struct cached {
 	uint8_t bytes[CACHE_BYTES];

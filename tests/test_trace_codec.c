@@ -257,7 +257,8 @@ START_TEST(each_refusal_says_what_is_wrong)
 	bytes.data[AT_VERSION] = 9;
 	decode(bytes.data, bytes.len, &err);
 	ck_assert_str_eq(err.text, "trace of version 9, this powercut reads 1");
-	decode("SQLite format 3\0and so on, for some more bytes", 48, &err);
+	static const char database[] = "SQLite format 3\0and so on, for some more bytes";
+	decode(database, sizeof database, &err);
 	ck_assert_str_eq(err.text, "not a trace: it does not begin with \"PCTRACE\"");
 	trace_destroy(a);
 	buf_finish(&bytes);

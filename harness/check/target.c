@@ -20,7 +20,7 @@ static bool piece_is(struct piece piece, const char *text)
 static size_t count_options(const struct engine *engine)
 {
 	size_t n = 0;
-	while (engine->options[n].name)
+	while (engine->options && engine->options[n].name)
 		n++;
 	return n;
 }
@@ -43,7 +43,7 @@ static const struct engine *find_engine(struct piece name, const struct engine *
 static int unknown_option(const struct engine *engine, struct piece name, struct err *err)
 {
 	struct buf known = {0};
-	for (size_t i = 0; engine->options[i].name; i++)
+	for (size_t i = 0; i < count_options(engine); i++)
 		buf_printf(&known, "%s%s", i ? ", " : "", engine->options[i].name);
 	err_set(err, ERR_USAGE, "%s has no option \"%.*s\"; known are: %s", engine->name,
 		(int)name.n, name.at, known.len ? buf_text(&known) : "none");
@@ -105,9 +105,9 @@ static int parse_option(struct target *target, struct piece word, struct err *er
 	const char *equals = memchr(word.at, '=', word.n);
 	struct piece name = {word.at, equals ? (size_t)(equals - word.at) : word.n};
 	size_t i = 0;
-	while (engine->options[i].name && !piece_is(name, engine->options[i].name))
+	while (i < count_options(engine) && !piece_is(name, engine->options[i].name))
 		i++;
-	if (!engine->options[i].name)
+	if (i == count_options(engine))
 		return unknown_option(engine, name, err);
 	if (!equals)
 		return err_set(err, ERR_USAGE, "%s: expected %s=VALUE", engine->name,
@@ -165,15 +165,28 @@ void target_destroy(struct target *target)
 {
 	if (!target)
 		return;
-	for (size_t i = 0; target->values && target->engine->options[i].name; i++)
+	for (size_t i = 0; target->values && i < count_options(target->engine); i++)
 		free(target->values[i]);
 	free(target->values);
 	free(target);
 }
 
+void target_canonical(const struct target *target, struct buf *out)
+{
+	char before = ':';
+	buf_string(out, target->engine->name);
+	for (size_t i = 0; i < count_options(target->engine); i++) {
+		const struct engine_option *o = &target->engine->options[i];
+		if (strcmp(target->values[i], o->fallback) == 0)
+			continue;
+		buf_printf(out, "%c%s=%s", before, o->name, target->values[i]);
+		before = ',';
+	}
+}
+
 void config_describe(const struct engine_config *config, struct buf *out)
 {
-	for (size_t i = 0; config->options[i].name; i++)
+	for (size_t i = 0; config->options && config->options[i].name; i++)
 		buf_printf(out, "%s%s=%s", i ? "," : "", config->options[i].name,
 			   config->values[i]);
 }

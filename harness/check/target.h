@@ -24,6 +24,10 @@ int target_parse(const char *text, const struct engine *const *table, struct tar
 /* NULL is fine. */
 void target_destroy(struct target *target);
 
+/* Appends the engine's name and the options that differ from their defaults, in
+ * the order of the engine's table: equal for all spellings of one target. */
+void target_canonical(const struct target *target, struct buf *out);
+
 /* Appends all options, given or not, in the order of the engine's table:
  * "variant=hardened,sync=sync,batch=8".  target_parse accepts it after the
  * engine's name. */

@@ -47,7 +47,7 @@ static int list_engines(const struct list *l, struct buf *out, struct err *err)
 	(void)err;
 	for (const struct engine *const *e = engine_table; *e; e++) {
 		buf_printf(out, "%s  %s\n", (*e)->name, (*e)->summary);
-		for (const struct engine_option *o = (*e)->options; o->name; o++) {
+		for (const struct engine_option *o = (*e)->options; o && o->name; o++) {
 			char range[64] = "";
 			if (!o->choices)
 				snprintf(range, sizeof range, "%llu..%llu",

@@ -20,10 +20,12 @@ static void help(FILE *to)
 		    "each moment, and checks what the engine recovers from it.\n\nCommands:\n");
 	for (int i = 0; i < COMMANDS; i++)
 		fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->help);
-	fprintf(to, "\n`powercut COMMAND --help` tells more.  `powercut run` without options runs\n"
-		    "the built-in campaign.\n\n"
-		    "Exit codes: 0 passed, 1 an invariant was violated, 2 inconclusive, 3 nothing\n"
-		    "was exercised, 64 wrong usage, 70 internal error.\n");
+	fprintf(to,
+		"\n`powercut COMMAND --help` tells more.  `powercut run` without options runs\n"
+		"the built-in campaign.\n\n"
+		"Exit codes: 0 passed, 1 an invariant was violated or an expected finding did not\n"
+		"occur, 2 inconclusive, 3 nothing\n"
+		"was exercised, 64 wrong usage, 70 internal error.\n");
 }
 
 /* One word as a shell would have to be given it. */

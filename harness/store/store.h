@@ -86,6 +86,8 @@ struct target_row {
 	const char *inconclusive; /* "" or why */
 };
 int store_add_target(struct store *store, struct target_row *row, struct err *err);
+/* Says afterwards why a target could not be judged. */
+int store_set_inconclusive(struct store *store, int64_t target, const char *why, struct err *err);
 
 struct coverage_row {
 	int64_t target;

@@ -134,6 +134,22 @@ int store_finish_campaign(struct store *store, int64_t id, const char *finished,
 	return rc ? rc : batch_row(store, 0, err);
 }
 
+int store_set_inconclusive(struct store *store, int64_t target, const char *why, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = batch_begin(store, err);
+	if (rc == 0)
+		rc = store_prepare(store, "UPDATE targets SET inconclusive = ?2 WHERE id = ?1",
+				   &stmt, err);
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(stmt, 1, target);
+	sqlite3_bind_text(stmt, 2, why ? why : "", -1, SQLITE_STATIC);
+	rc = run(store, stmt, "targets", err);
+	sqlite3_finalize(stmt);
+	return rc ? rc : batch_row(store, 0, err);
+}
+
 /* The id of a trace with the same bytes, or 0. */
 static int find_trace(struct store *store, struct trace_row *row, struct err *err)
 {
