@@ -137,6 +137,21 @@ static int prepare(struct job *job)
 
 /* ---- recording ---- */
 
+/* A process may leave early with a good exit status; then the workload is not
+ * the one that was asked for. */
+static int check_ended(struct job *job)
+{
+	uint32_t ended = 0;
+	for (size_t i = 0; i < job->s.trace->n_events; i++)
+		ended += job->s.trace->events[i].kind == EVENT_OP_END;
+	if (ended == job->workload->n_ops)
+		return ERR_OK;
+	return err_set(job->err, ERR_TARGET,
+		       "%s: the process left after %u of %u operations of the workload, without "
+		       "any crash",
+		       job->what->spec, ended, job->workload->n_ops);
+}
+
 static int record_in(struct job *job, const char *parent)
 {
 	struct area area = {0};
@@ -166,6 +181,8 @@ static int record_in(struct job *job, const char *parent)
 			     WIFSIGNALED(result.wait_status) ? WTERMSIG(result.wait_status)
 			     : WIFEXITED(result.wait_status) ? WEXITSTATUS(result.wait_status)
 							     : 0);
+	if (!rc)
+		rc = check_ended(job);
 	free(dir);
 	area_remove(&area);
 	return rc;
@@ -514,11 +531,41 @@ static int crash_live(struct job *job)
 	return rc;
 }
 
+/* A target whose workload cannot even run without a crash is not judged; others
+ * are. */
+static int add_failed_target(struct job *job)
+{
+	struct buf options = {0}, workload = {0}, contract = {0};
+	struct target_row row = {.campaign = job->campaign,
+				 .name = job->what->spec,
+				 .engine = job->target->engine->name,
+				 .expected = job->what->expected,
+				 .seed = job->options->seed,
+				 .operations = job->workload->n_ops};
+	char *why = mem_printf("%s", job->err->text);
+	config_describe(&job->target->config, &options);
+	workload_describe(&job->workload_options, &workload);
+	contract_describe(&job->contract, &contract);
+	row.options = buf_text(&options);
+	row.workload = buf_text(&workload);
+	row.contract = buf_text(&contract);
+	row.inconclusive = why;
+	job->inconclusive = true;
+	int rc = store_add_target(job->store, &row, job->err);
+	free(why);
+	buf_finish(&options);
+	buf_finish(&workload);
+	buf_finish(&contract);
+	return rc;
+}
+
 static int run_target(struct job *job, uint64_t deadline_ns)
 {
 	int rc = prepare(job);
 	if (!rc)
 		rc = record(job);
+	if (rc == ERR_TARGET)
+		return add_failed_target(job);
 	if (!rc)
 		rc = add_target(job);
 	if (!rc)

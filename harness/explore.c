@@ -480,15 +480,15 @@ static void explore_point(struct explore *x, uint32_t at, uint64_t limit)
 	bool all = p->chosen.exact && p->chosen.states <= limit;
 	uint64_t seed = x->s->seed ^ ((uint64_t)p->point << 20);
 	struct chooser *c = chooser_create(x->model, all ? CHOOSE_EXHAUSTIVE : CHOOSE_LADDER,
-					   p->newest, limit, seed);
+					   p->keep, limit, seed);
 	while (!must_stop(x) && chooser_next(c, &state)) {
 		consider(x, &state, at);
 		if (x->looked % PROGRESS_EVERY == 0)
 			report(x);
 	}
 	chooser_destroy(c);
-	/* What lacks the newest micro-op was possible at the point before. */
-	bool before = p->newest == NONE || p->possible.states == p->chosen.states ||
+	/* What lacks the micro-op to keep was possible at the point before. */
+	bool before = p->keep == NONE || p->possible.states == p->chosen.states ||
 		      (at > 0 && x->points.list[at - 1].complete);
 	p->complete = all && before && !x->cut && !x->rc;
 }
@@ -541,10 +541,10 @@ static void add_point_rows(struct explore *x)
 	row->exact = true;
 	for (size_t i = 0; i < x->points.n && !x->rc; i++) {
 		struct point *p = &x->points.list[i];
-		/* States without the newest micro-op were looked at before it, where all
+		/* States without the micro-op to keep were looked at before it, where all
 		 * were. */
 		uint64_t old = p->possible.states - p->chosen.states;
-		if (p->complete && p->newest != NONE) {
+		if (p->complete && p->keep != NONE) {
 			p->merged += old;
 			row->merged += old;
 		}

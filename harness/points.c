@@ -1,3 +1,16 @@
+/* Which points are worth exploring.
+ *
+ * After a micro-op, only states that contain it are new: the others were possible
+ * just before, with the same history.  But a block that may be torn between its
+ * newest version and an older one is neither with nor without it: there all
+ * states are looked at.
+ *
+ * After an acknowledgement that changes what must be there, all states are
+ * judged anew.  A sync takes states away and adds none, so it is no point of its
+ * own, but where what is fsynced may overtake (btrfs): there it makes states
+ * possible that were not before.
+ *
+ * tests/test_points.c holds this against all states of all points. */
 #include "points.h"
 
 #include <stdlib.h>
@@ -22,13 +35,27 @@ static struct bounds bounds_after(const struct planning *p, uint32_t n_events)
 	return history_bounds(p->s->history, p->s->contract, n_events, by_power(p));
 }
 
+/* The micro-op without which no state is new, or NONE. */
+static uint32_t to_keep(const struct planning *p, uint32_t newest)
+{
+	const struct ops *ops = p->s->ops;
+	if (newest == NONE || !by_power(p))
+		return NONE;
+	bool torn = model_profile(p->model)->tears &&
+		    ops->objects[ops->micros[newest].object].kind == OBJECT_BLOCK;
+	return torn ? NONE : newest;
+}
+
 static void add_point(struct planning *p, uint32_t newest, uint32_t event, struct bounds bounds)
 {
-	struct point point = {
-		.point = model_point(p->model), .newest = newest, .event = event, .bounds = bounds};
+	struct point point = {.point = model_point(p->model),
+			      .newest = newest,
+			      .keep = to_keep(p, newest),
+			      .event = event,
+			      .bounds = bounds};
 	point.possible = point.chosen = model_count(p->model, COUNT_WORK);
-	if (newest != NONE && by_power(p)) {
-		const struct micro *m = &p->s->ops->micros[newest];
+	if (point.keep != NONE) {
+		const struct micro *m = &p->s->ops->micros[point.keep];
 		size_t mark = model_mark(p->model);
 		model_at_least(p->model, m->object, m->version);
 		point.chosen = model_count(p->model, COUNT_WORK);
@@ -49,6 +76,9 @@ static void plan_step(struct planning *p, const struct step *s)
 	if (s->kind == STEP_MICRO) {
 		/* A rename's halves are one step; either stands for both. */
 		add_point(p, s->micro, s->event, bounds_after(p, s->event));
+	} else if (s->kind == STEP_SYNC) {
+		if (model_profile(p->model)->order == ORDER_OVERTAKE)
+			add_point(p, NONE, s->event, bounds_after(p, s->event));
 	} else if (s->kind == STEP_END) {
 		struct bounds b = bounds_after(p, s->event + 1);
 		if (!same_bounds(&b, last))

@@ -12,12 +12,13 @@
 
 struct point {
 	uint32_t point;
-	uint32_t newest; /* the micro-op just issued, or NONE at an acknowledgement */
+	uint32_t newest; /* the micro-op just issued, or NONE at an acknowledgement or sync */
+	uint32_t keep;	 /* the same where only states that contain it are new, else NONE */
 	uint32_t event;
 	struct bounds bounds; /* of the history, for the judge */
 	struct count possible;
-	struct count chosen; /* of these, the ones with the newest micro-op: the others were
-				possible at the point before */
+	struct count chosen; /* of these, the ones that contain keep: the others were possible at
+				the point before */
 	uint64_t tested, merged, violations; /* for exploring to fill in */
 	bool skipped;			     /* the budget does not reach it */
 	bool complete; /* every possible state was looked at, here or before */

@@ -87,6 +87,7 @@ struct report_summary {
 	bool unfinished;
 	bool cut_short; /* it ended with a budget, a signal or an error before all was tested */
 	uint32_t targets, targets_failed, targets_inconclusive;
+	uint32_t targets_undecided; /* where something could not be told, failed ones included */
 	uint32_t findings; /* not expected */
 	uint32_t expected; /* findings that were expected */
 	uint32_t missing;  /* expected findings that did not occur */

@@ -102,6 +102,7 @@ int summary_of_target(struct store *store, const struct target_row *target,
 	if (rc == 0)
 		rc = count_missing(store, target, summary, err);
 	summary->verdict = verdict(target, summary);
+	summary->undecided = *target->inconclusive || summary->inconclusive;
 	return rc;
 }
 
@@ -111,6 +112,7 @@ static void add_target(struct report_summary *all, const struct target_summary *
 	all->targets++;
 	all->targets_failed += target->verdict == REPORT_FAILED;
 	all->targets_inconclusive += target->verdict == REPORT_INCONCLUSIVE;
+	all->targets_undecided += target->undecided;
 	*passed += target->verdict == REPORT_PASSED;
 	all->findings += target->findings;
 	all->expected += target->expected;

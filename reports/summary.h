@@ -8,6 +8,7 @@ struct target_summary {
 	enum report_verdict verdict; /* UNFINISHED never */
 	uint32_t findings, expected, missing;
 	uint64_t tested, violations, inconclusive;
+	bool undecided; /* something could not be told, whatever the verdict */
 };
 
 int summary_of_target(struct store *store, const struct target_row *target,

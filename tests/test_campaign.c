@@ -367,8 +367,8 @@ static int misbehave(const char *how, const char *dir, struct engine_error *erro
 	return 0;
 }
 
-/* Whether its operations fail. */
-static bool refuses;
+/* How its operations misbehave. */
+static bool refuses, leaves, aborts;
 
 /* A store that keeps nothing: opening a directory that holds its mark is its
  * recovery. */
@@ -381,6 +381,8 @@ static void *bad_open(const char *dir, const struct engine_config *config,
 	if (fd < 0 && misbehave(engine_value(config, "how"), dir, error))
 		return NULL;
 	refuses = strcmp(engine_value(config, "how"), "refuse") == 0;
+	leaves = strcmp(engine_value(config, "how"), "leave") == 0;
+	aborts = strcmp(engine_value(config, "how"), "abort") == 0;
 	int *store = mem_alloc(1, sizeof *store);
 	*store = fd;
 	return store;
@@ -403,6 +405,10 @@ static int bad_put(void *store, struct engine_bytes key, struct engine_bytes val
 		snprintf(error->text, sizeof error->text, "no");
 		return -1;
 	}
+	if (leaves)
+		_exit(0);
+	if (aborts)
+		raise(SIGKILL);
 	return write(*(int *)store, "x", 1) == 1 ? 0 : -1;
 }
 
@@ -429,7 +435,7 @@ static void bad_contract(const struct engine_config *config, struct engine_contr
 static const struct engine_option bad_options[] = {
 	{.name = "how",
 	 .fallback = "well",
-	 .choices = "well|hang|crash|memory|daemon|disk|exit|refuse",
+	 .choices = "well|hang|crash|memory|daemon|disk|exit|refuse|leave|abort",
 	 .help = "how its recovery misbehaves"},
 	{0},
 };
@@ -471,8 +477,10 @@ START_TEST(a_recovery_that_misbehaves_is_a_verdict_and_the_campaign_goes_on)
 	c.options.engines = bad_table;
 	c.options.workload.ops = 4;
 	c.targets[0].mix = "put";
-	c.options.limits = (struct child_limits){
-		.wall_ms = 100, .memory_bytes = 256 << 20, .disk_bytes = 8 << 20};
+	c.options.limits =
+		(struct child_limits){.wall_ms = strcmp(manners[_i], "hang") == 0 ? 100 : 5000,
+				      .memory_bytes = 64 << 20,
+				      .disk_bytes = 8 << 20};
 	campaign_go(&c);
 	ck_assert_msg(c.result.exit_code == 1, "%s: exit code %d", spec, c.result.exit_code);
 	ck_assert(find_rule(&c, RULE_O1, &f));
@@ -513,6 +521,30 @@ START_TEST(operations_that_fail_without_any_crash_are_no_pass)
 	ck_assert_int_eq(c.result.exit_code, 2);
 	ck_assert_int_eq(store_next_target(c.store, &q, c.result.id, &row, &err), 1);
 	ck_assert_ptr_nonnull(strstr(row.inconclusive, "40 of 40 operations failed"));
+	store_query_end(&q);
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(a_workload_that_does_not_run_to_its_end_is_no_pass_and_stops_no_other)
+{
+	static const char *const specs[] = {"bad:how=leave", "bad:how=abort"};
+	struct campaign c;
+	struct campaign_target targets[] = {
+		{.spec = specs[_i], .mix = "put"}, {.spec = "bad:how=well", .mix = "put"}, {0}};
+	struct err err;
+	struct store_query *q = NULL;
+	struct target_row row;
+	campaign_init(&c, specs[_i], "kill posix");
+	c.options.engines = bad_table;
+	c.options.targets = targets;
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 2);
+	ck_assert_uint_eq(c.result.targets, 2);
+	ck_assert_int_eq(store_next_target(c.store, &q, c.result.id, &row, &err), 1);
+	ck_assert_msg(strstr(row.inconclusive, specs[_i]), "%s", row.inconclusive);
+	ck_assert_int_eq(store_next_target(c.store, &q, c.result.id, &row, &err), 1);
+	ck_assert_str_eq(row.inconclusive, "");
 	store_query_end(&q);
 	campaign_end(&c);
 }
@@ -638,6 +670,8 @@ int main(void)
 			    0, (int)(sizeof manners / sizeof *manners));
 	tcase_add_test(cases, a_recovery_that_behaves_is_no_finding);
 	tcase_add_test(cases, operations_that_fail_without_any_crash_are_no_pass);
+	tcase_add_loop_test(
+		cases, a_workload_that_does_not_run_to_its_end_is_no_pass_and_stops_no_other, 0, 2);
 	tcase_add_test(cases, all_spellings_of_a_target_have_one_fingerprint);
 	tcase_add_test(cases, a_state_can_be_rebuilt_from_the_database_alone);
 	tcase_add_loop_test(cases, nonsense_ids_are_refused, 0, 7);

@@ -104,9 +104,13 @@ static const char *objection(const struct report_summary *summary, int ended, in
 		return NULL;
 	case EXIT_VIOLATION:
 		*code = EXIT_VIOLATION;
-		return summary->missing	    ? "an expected finding did not occur"
-		       : !summary->findings ? "a live crash lost what the model's states kept"
-					    : NULL;
+		if (summary->missing)
+			return "an expected finding did not occur";
+		if (!summary->findings)
+			return "a live crash lost what the model's states kept";
+		/* Known findings do not make up for what could not be told. */
+		*code = EXIT_INCONCLUSIVE;
+		return summary->targets_undecided ? "the campaign was inconclusive" : NULL;
 	case EXIT_INCONCLUSIVE:
 		return "the campaign was inconclusive";
 	case EXIT_NOTHING:

@@ -189,7 +189,7 @@ static void follow(struct model *model, uint32_t micro, unsigned without)
 	}
 }
 
-static void raise_low(struct model *model, uint32_t object, uint32_t version, unsigned without)
+void model_raise(struct model *model, uint32_t object, uint32_t version, unsigned without)
 {
 	size_t base = model->n_work;
 	todo(model, object, version);
@@ -269,16 +269,16 @@ bool model_possible(const struct model *model, uint32_t object, uint32_t version
 void model_decide(struct model *model, uint32_t object, uint32_t version)
 {
 	uint32_t need_version = 0;
-	raise_low(model, object, version, 0);
+	model_raise(model, object, version, 0);
 	lower_high(model, object, version);
 	uint32_t need = need_of(model, object, version, &need_version);
 	if (need != NONE)
-		raise_low(model, need, need_version, 0);
+		model_raise(model, need, need_version, 0);
 }
 
 void model_at_least(struct model *model, uint32_t object, uint32_t version)
 {
-	raise_low(model, object, version, 0);
+	model_raise(model, object, version, 0);
 }
 
 void model_at_most(struct model *model, uint32_t object, uint32_t version)
@@ -348,6 +348,18 @@ static void drop_settled(struct model *model)
 	}
 	model->n_pending = n;
 	model->sorted = false;
+}
+
+/* What was raised is on disk for good: it cannot be undone and is in nobody's
+ * way any more. */
+void model_make_final(struct model *model)
+{
+	while (model->n_trail) {
+		struct trail t = model->trail[--model->n_trail];
+		for (uint32_t v = t.low + 1; v <= model->low[t.object]; v++)
+			leave_sequence(model, ops_micro(model->ops, t.object, v));
+	}
+	drop_settled(model);
 }
 
 /* The first micro-op that is not certainly on disk, or the last one. */
@@ -498,219 +510,6 @@ static void issue(struct model *model, uint32_t micro)
 	add_pending(model, m->object);
 }
 
-/* ---- a sync has returned: what is on disk for certain ---- */
-
-struct sync {
-	const struct event *event;
-	uint32_t number; /* the event's */
-};
-
-/* A sync covers the calls that had returned before it was entered; a
- * synchronous write covers itself too. */
-static bool covers(const struct sync *sync, const struct micro *m)
-{
-	return m->event < sync->event->entered || m->event == sync->number;
-}
-
-/* The newest version of an object that the sync covers. */
-static uint32_t covered(const struct model *model, uint32_t object, const struct sync *sync)
-{
-	uint32_t v = model->newest[object];
-	while (v > model->low[object] &&
-	       !covers(sync, &model->ops->micros[ops_micro(model->ops, object, v)]))
-		v--;
-	return v;
-}
-
-static void settle(struct model *model, uint32_t object, uint32_t version)
-{
-	bool overtakes = model->profile->order == ORDER_OVERTAKE;
-	raise_low(model, object, version, overtakes ? TAG_ORDER | TAG_REPLACE : 0);
-}
-
-/* Whether a version of an entry came about by a rename. */
-static bool by_rename(const struct model *model, const struct naming *n)
-{
-	const struct ops *ops = model->ops;
-	return n->version && ops->micros[ops_micro(ops, n->object, n->version)].partner != NONE;
-}
-
-/* M6: the names of an inode and those of the directories above. */
-static void settle_names(struct model *model, uint32_t ino, enum rule_names rule,
-			 const struct sync *sync)
-{
-	const struct ops *ops = model->ops;
-	const struct inode *inode = &ops->inodes[ino];
-	const struct naming *namings = ops->namings + inode->namings;
-	if (rule == NAMES_NONE || model->seen[ino] == model->seen_now)
-		return;
-	model->seen[ino] = model->seen_now;
-	/* Namings are in program order: the covered ones come first, and of the
-	 * renames among them only the last counts. */
-	uint32_t end = 0, renamed = NONE;
-	for (; end < inode->n_namings; end++) {
-		const struct naming *n = &namings[end];
-		if (n->version > model->low[n->object] &&
-		    n->version > covered(model, n->object, sync))
-			break;
-		if (by_rename(model, n))
-			renamed = end;
-	}
-	for (uint32_t i = 0; i < end; i++) {
-		const struct naming *n = &namings[i];
-		bool creation = i == 0;
-		if (!creation && (rule == NAMES_CREATION || (by_rename(model, n) && i != renamed)))
-			continue;
-		settle(model, n->object, n->version);
-		settle_names(model, ops->objects[n->object].ino, rule, sync);
-	}
-}
-
-static void settle_file(struct model *model, uint32_t ino, const struct sync *sync)
-{
-	for (size_t i = 0; i < model->n_pending; i++) {
-		uint32_t object = model->pending[i];
-		const struct object *o = &model->ops->objects[object];
-		if (o->ino == ino && o->kind != OBJECT_ENTRY)
-			settle(model, object, covered(model, object, sync));
-	}
-}
-
-/* M9: files that were moved here may keep their old names elsewhere. */
-static void let_moves_split(struct model *model, uint32_t object, uint32_t version)
-{
-	for (uint32_t v = model->low[object] + 1; v <= version; v++) {
-		uint32_t m = ops_micro(model->ops, object, v);
-		for (uint32_t i = model->of[m].demands; i != NONE; i = model->demands[i].next)
-			if (model->demands[i].tag == TAG_MOVED)
-				model->demands[i].version = 0; /* asks nothing */
-	}
-}
-
-static bool entry_of(const struct model *model, uint32_t object, uint32_t dir)
-{
-	const struct object *o = &model->ops->objects[object];
-	return o->kind == OBJECT_ENTRY && o->ino == dir;
-}
-
-static void settle_directory(struct model *model, uint32_t dir, const struct sync *sync)
-{
-	for (size_t i = 0; i < model->n_pending && model->profile->rename_splits; i++)
-		if (entry_of(model, model->pending[i], dir))
-			let_moves_split(model, model->pending[i],
-					covered(model, model->pending[i], sync));
-	for (size_t i = 0; i < model->n_pending; i++)
-		if (entry_of(model, model->pending[i], dir))
-			settle(model, model->pending[i], covered(model, model->pending[i], sync));
-}
-
-/* O_SYNC, O_DSYNC, RWF_SYNC, RWF_DSYNC: the bytes that were written, and a
- * size that covers them. */
-static void settle_range(struct model *model, const struct event *e)
-{
-	const struct ops *ops = model->ops;
-	uint32_t size = ops->inodes[e->ino].size_object;
-	uint64_t end = e->offset + e->length;
-	for (uint64_t b = e->offset / BLOCK_BYTES; b * BLOCK_BYTES < end; b++) {
-		uint32_t block = ops_block_object(ops, e->ino, (uint32_t)b);
-		settle(model, block, model->newest[block]);
-	}
-	/* The blocks have raised the size past any truncate that hides them. */
-	uint32_t v = model->low[size];
-	while (ops_size(ops, size, v) < end)
-		v++;
-	settle(model, size, v);
-}
-
-/* The newest change of size or allocation of an inode among what this sync has
- * put on disk so far: a micro-op, or NONE. */
-static uint32_t last_change(const struct model *model, uint32_t ino)
-{
-	const struct ops *ops = model->ops;
-	uint32_t last = NONE;
-	for (size_t i = 0; i < model->n_trail; i++) {
-		const struct trail *t = &model->trail[i];
-		const struct object *o = &ops->objects[t->object];
-		if (o->ino != ino || o->kind == OBJECT_ENTRY)
-			continue;
-		for (uint32_t v = model->low[t->object]; v > t->low; v--) {
-			uint32_t m = ops_micro(ops, t->object, v);
-			if (o->kind != OBJECT_SIZE && !(ops->micros[m].flags & MICRO_ALLOCATES))
-				continue;
-			last = last == NONE || m > last ? m : last;
-			break;
-		}
-	}
-	return last;
-}
-
-/* M7: the journal up to that change.  Where only a range was synced, changes
- * elsewhere in the file are not in the journal yet. */
-static void settle_journal(struct model *model, uint32_t ino)
-{
-	uint32_t last = model->profile->journal ? last_change(model, ino) : NONE;
-	if (last == NONE)
-		return;
-	uint32_t m = model->last[0];
-	while (m != NONE && m >= last)
-		m = model->of[m].before;
-	if (m != NONE) {
-		const struct micro *newest = &model->ops->micros[m];
-		raise_low(model, newest->object, newest->version, 0);
-	}
-}
-
-static void sync_inode(struct model *model, const struct sync *sync)
-{
-	const struct event *e = sync->event;
-	bool all = e->kind == EVENT_FSYNC || e->flags & EVENT_FSYNC_TOO;
-	if (model->ops->inodes[e->ino].type == INODE_DIR) {
-		settle_directory(model, e->ino, sync);
-	} else {
-		if (e->kind == EVENT_WRITE)
-			settle_range(model, e);
-		else
-			settle_file(model, e->ino, sync);
-		settle_journal(model, e->ino);
-	}
-	settle_names(model, e->ino, all ? model->profile->fsync : model->profile->fdatasync, sync);
-}
-
-/* Everything that the sync covers, of all files. */
-static void sync_all(struct model *model, const struct sync *sync)
-{
-	for (size_t i = 0; i < model->n_pending; i++) {
-		uint32_t object = model->pending[i];
-		raise_low(model, object, covered(model, object, sync), 0);
-	}
-}
-
-/* What was raised is on disk for good: it cannot be undone and is in nobody's
- * way any more. */
-static void make_final(struct model *model)
-{
-	while (model->n_trail) {
-		struct trail t = model->trail[--model->n_trail];
-		for (uint32_t v = t.low + 1; v <= model->low[t.object]; v++)
-			leave_sequence(model, ops_micro(model->ops, t.object, v));
-	}
-	drop_settled(model);
-}
-
-static void sync_step(struct model *model, uint32_t event)
-{
-	const struct event *e = &model->ops->trace->events[event];
-	struct sync sync = {e, event};
-	model->seen_now++;
-	if (e->kind == EVENT_WRITE && e->length == 0)
-		return; /* nothing was written, nothing is synced */
-	if (e->kind == EVENT_SYNC || model->profile->order == ORDER_ALL)
-		sync_all(model, &sync);
-	else
-		sync_inode(model, &sync);
-	make_final(model);
-}
-
 /* The halves of a rename demand each other. */
 static void tie_halves(struct model *model, uint32_t micro, uint32_t partner)
 {
@@ -730,7 +529,7 @@ bool model_advance(struct model *model)
 		return false;
 	const struct step *s = &ops->steps[model->point++];
 	if (s->kind == STEP_SYNC)
-		sync_step(model, s->event);
+		settle_sync(model, s->event);
 	if (s->kind != STEP_MICRO)
 		return true;
 	issue(model, s->micro);

@@ -1,4 +1,4 @@
-/* What model.c and count.c share; for everyone else a model is opaque. */
+/* What the files of the model share; for everyone else a model is opaque. */
 #ifndef POWERCUT_MODEL_PRIVATE_H
 #define POWERCUT_MODEL_PRIVATE_H
 
@@ -58,6 +58,16 @@ struct model {
 	uint32_t *seen; /* by inode: settle_names was here */
 	uint32_t seen_now;
 };
+
+/* Raises an object's low, with all that follows but what tags in `without` ask
+ * for. */
+void model_raise(struct model *model, uint32_t object, uint32_t version, unsigned without);
+
+/* What was raised since nothing was decided is so for good. */
+void model_make_final(struct model *model);
+
+/* The sync event of a step has returned. */
+void settle_sync(struct model *model, uint32_t event);
 
 /* M5: whether an object is a size that asks for data which may yet be missing,
  * although no choice is left for the size itself. */
