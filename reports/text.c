@@ -55,7 +55,7 @@ static void verdict_words(const struct report_summary *s, struct buf *out)
 		if (s->targets_inconclusive) {
 			buf_printf(out, "%u of ", s->targets_inconclusive);
 			sheet_count(out, s->targets, "target");
-			buf_string(out, " could not be judged");
+			buf_string(out, " could not be judged to the end");
 		} else {
 			buf_string(out, "not all was tested: a budget, a signal or an error ended "
 					"it early, or a workload changed nothing");

@@ -559,7 +559,8 @@ run_inconclusive() {
 	campaign 2 x.db --engine wal:variant=hardened --max-states 0 --ops 2000 --budget 1ms
 	has out '^INCONCLUSIVE: '
 	exits 0 report --db x.db
-	has out '^INCONCLUSIVE: .*not all was tested'
+	has out '^INCONCLUSIVE: .*could not be judged to the end'
+	has out 'stopped under .*: the time budget ran'
 	exits 0 list campaigns --db x.db
 	has out 'INCONCLUSIVE'
 	campaign 2 x.db --engine wal:variant=hardened --max-states 0 --ops 2000 --budget 300ms
@@ -911,9 +912,11 @@ interrupted() {
 		--max-states 0 --tmp "$areas" --db x.db >out 2>err </dev/null
 	code=$?
 	[ $code = 2 ] || fail "exit code $code, expected 2"
-	has out '^INCONCLUSIVE: not all was tested'
+	has out '^INCONCLUSIVE: .*could not be judged to the end'
+	has out 'stopped under .*: interrupted'
 	exits 0 report --db x.db
-	has out '^INCONCLUSIVE: not all was tested'
+	has out '^INCONCLUSIVE: .*could not be judged to the end'
+	has out 'stopped under .*: interrupted'
 	exits 0 report --db x.db --format json
 	has out '"exit_code": 2'
 	[ -z "$(survivors)" ] || fail "still alive: $(survivors)"

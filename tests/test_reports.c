@@ -405,7 +405,7 @@ START_TEST(an_inconclusive_state_makes_the_campaign_inconclusive)
 {
 	int64_t campaign = add_campaign("now", 2);
 	add_inconclusive(add_target(campaign, "wal", "", ""));
-	ck_assert_str_eq(verdict_line(campaign), "INCONCLUSIVE: 1 of 1 target could not be judged; "
+	ck_assert_str_eq(verdict_line(campaign), "INCONCLUSIVE: 1 of 1 target could not be judged to the end; "
 						 "no violation in what was tested");
 }
 END_TEST
