@@ -20,21 +20,20 @@
 
 /* A zeroed struct is valid. */
 struct report_options {
-	uint32_t width;   /* columns of the terminal; 0 means 80; at least 60 are used */
-	bool colour;      /* for a terminal; the caller has looked at NO_COLOR */
+	uint32_t width;	  /* columns of the terminal; 0 means 80; at least 60 are used */
+	bool colour;	  /* for a terminal; the caller has looked at NO_COLOR */
 	bool all_windows; /* text: list every window between two fault points; otherwise those
 			     with violations and those between a flush and its sync */
-	bool json;        /* report_show and the lists: JSON rather than text */
+	bool json;	  /* report_show and the lists: JSON rather than text */
 };
 
 /* One whole campaign. */
 typedef int report_function(struct store *store, int64_t campaign,
-			    const struct report_options *options, struct buf *out,
-			    struct err *err);
+			    const struct report_options *options, struct buf *out, struct err *err);
 
 /* X(name on the command line, function, one line of help) */
-#define REPORT_RENDERERS(X)                                    \
-	X("text", report_text, "for people, on a terminal") \
+#define REPORT_RENDERERS(X)                                                                        \
+	X("text", report_text, "for people, on a terminal")                                        \
 	X("json", report_json, "for machines: the whole report, with a format version")
 
 #define X(name, function, help) report_function function;
@@ -68,12 +67,12 @@ int report_list_findings(struct store *store, int64_t campaign,
 /* ---- the verdict on a campaign, as reports state it ---- */
 
 /* X(constant, for people, in JSON).  The first that applies, from the top. */
-#define REPORT_VERDICTS(X)                                                                     \
-	X(FAILED, "FAILED", "failed") /* a violation that was not expected, or an expected     \
-					 finding that did not occur */                         \
-	X(UNFINISHED, "UNFINISHED", "unfinished") /* running, or killed */                     \
-	X(INCONCLUSIVE, "INCONCLUSIVE", "inconclusive")                                        \
-	X(NOTHING, "NOTHING TESTED", "nothing")                                                \
+#define REPORT_VERDICTS(X)                                                                         \
+	X(FAILED, "FAILED", "failed") /* a violation that was not expected, or an expected         \
+					 finding that did not occur */                             \
+	X(UNFINISHED, "UNFINISHED", "unfinished") /* running, or killed */                         \
+	X(INCONCLUSIVE, "INCONCLUSIVE", "inconclusive")                                            \
+	X(NOTHING, "NOTHING TESTED", "nothing")                                                    \
 	X(PASSED, "PASSED", "passed")
 
 enum report_verdict {
@@ -88,10 +87,11 @@ struct report_summary {
 	bool cut_short; /* it ended with a budget, a signal or an error before all was tested */
 	uint32_t targets, targets_failed, targets_inconclusive;
 	uint32_t targets_undecided; /* where something could not be told, failed ones included */
-	uint32_t findings; /* not expected */
-	uint32_t expected; /* findings that were expected */
-	uint32_t missing;  /* expected findings that did not occur */
-	uint64_t tested;   /* distinct images looked at, summed over profiles */
+	uint32_t findings;	    /* not expected */
+	uint32_t expected;	    /* findings that were expected */
+	uint32_t missing;	    /* expected findings that did not occur */
+	uint64_t tested;	    /* distinct images looked at, summed over profiles */
+	uint64_t left_out;	    /* states beyond the budget, of which nothing is known */
 	uint64_t violations;
 };
 

@@ -43,6 +43,8 @@ static int count_coverage(struct store *store, int64_t target, struct target_sum
 	int rc;
 	while ((rc = store_next_coverage(store, &q, target, &row, err)) == 1) {
 		summary->tested += row.tested;
+		if (__builtin_add_overflow(summary->left_out, row.left_out, &summary->left_out))
+			summary->left_out = UINT64_MAX;
 		summary->violations += row.violations;
 		summary->inconclusive += row.inconclusive;
 	}
@@ -118,6 +120,8 @@ static void add_target(struct report_summary *all, const struct target_summary *
 	all->expected += target->expected;
 	all->missing += target->missing;
 	all->tested += target->tested;
+	if (__builtin_add_overflow(all->left_out, target->left_out, &all->left_out))
+		all->left_out = UINT64_MAX;
 	all->violations += target->violations;
 }
 

@@ -7,7 +7,7 @@
 struct target_summary {
 	enum report_verdict verdict; /* UNFINISHED never */
 	uint32_t findings, expected, missing;
-	uint64_t tested, violations, inconclusive;
+	uint64_t tested, left_out, violations, inconclusive;
 	bool undecided; /* something could not be told, whatever the verdict */
 };
 

@@ -76,6 +76,11 @@ static void verdict_words(const struct report_summary *s, struct buf *out)
 		sheet_count(out, s->tested, "state");
 		buf_string(out, " of ");
 		sheet_count(out, s->targets, "target");
+		if (s->left_out) {
+			buf_string(out, "; ");
+			sheet_count(out, s->left_out, "state");
+			buf_string(out, " left out by the budget");
+		}
 		break;
 	}
 }

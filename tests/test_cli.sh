@@ -555,6 +555,13 @@ run_finds() {
 	has out '^FAILED: '
 }
 
+run_left_out() {
+	campaign 0 x.db --engine wal:variant=hardened --max-states 5
+	has out '^PASSED: .*left out by the budget'
+	campaign 0 x.db --engine wal:variant=hardened --max-states 20000
+	lacks out 'left out by the budget'
+}
+
 run_inconclusive() {
 	campaign 2 x.db --engine wal:variant=hardened --max-states 0 --ops 2000 --budget 1ms
 	has out '^INCONCLUSIVE: '
@@ -699,6 +706,7 @@ runs() {
 	check 'run: passed, 0' run_passes
 	check 'run: a violation, 1' run_finds
 	check 'run: a budget that ends, 2' run_inconclusive
+	check 'run: the first line says what was left out' run_left_out
 	check 'run: nothing exercised, 3' run_idle
 	check 'run: expected findings' run_expected
 	check 'run: a contract of its own, which repro knows' run_contract
