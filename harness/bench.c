@@ -109,7 +109,7 @@ static int measure_cpu(struct bench *b)
 	struct campaign_result small, large;
 	int rc = run_wal(b, 100, 3000, &small);
 	if (!rc)
-		rc = run_wal(b, 10000, 3000, &large);
+		rc = run_wal(b, 10000, 10000, &large);
 	if (rc)
 		return rc;
 	b->result->cpu_100_us = (double)small.own_cpu_ns / 1e3 / (double)small.states;

@@ -113,6 +113,12 @@ static void job_finish(struct job *job)
 
 /* ---- preparing: options → workload, contract ---- */
 
+static int make_workload(struct job *job)
+{
+	return workload_create(&job->workload_options, job->target->engine, &job->workload,
+			       job->err);
+}
+
 static int prepare(struct job *job)
 {
 	int rc = target_parse(job->what->spec, job->options->engines, &job->target, job->err);
@@ -125,8 +131,7 @@ static int prepare(struct job *job)
 	if (!rc)
 		rc = workload_expand(&job->workload_options, job->err);
 	if (!rc)
-		rc = workload_create(&job->workload_options, job->target->engine, &job->workload,
-				     job->err);
+		rc = make_workload(job);
 	if (rc)
 		return rc;
 	job->target->engine->contract(&job->target->config, &job->contract);
@@ -374,6 +379,9 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 	job->recover =
 		(struct recover_engine){job->target->engine, &job->target->config, job->s.history};
 	job->recover_job = (struct recover_job){recover_with_engine, &job->recover};
+	/* Workers are forked from here: what they need not have must not be there. */
+	workload_destroy(job->workload);
+	job->workload = NULL;
 	int rc = pool_create(job->s.ops, job->s.history, &job->recover_job, &pool, &job->s.pool,
 			     job->err);
 	if (rc)
@@ -435,13 +443,13 @@ static int explore_all(struct job *job)
 		struct coverage_row row;
 		rc = explore_profile(job->explore, *p, &row, &cut, job->err);
 		job->tested += row.tested;
-		job->states += row.tested + row.merged;
 		job->recoveries += row.recovered;
 		job->inconclusive = job->inconclusive || cut || row.inconclusive;
 		if (!rc && cut)
 			rc = note_cut(job, *p);
 	}
 	job->explore_ns = clock_ns() - start;
+	job->states = explore_looked(job->explore);
 	pool_cost(job->s.pool, &workers, &recoveries);
 	job->own_cpu_ns = clock_cpu_ns() - cpu + workers;
 	job->private_mib = private_mib();
@@ -507,7 +515,6 @@ static int crash_live(struct job *job)
 	const struct campaign_options *o = job->options;
 	struct live_options options = {
 		.target = job->target,
-		.workload = job->workload,
 		.limits = &o->limits,
 		.parent = o->tmp,
 		.power = o->live_power,
@@ -517,7 +524,10 @@ static int crash_live(struct job *job)
 		.passages_max = LIVE_PASSAGES,
 	};
 	struct live_result result;
-	int rc = live_run(&job->s, &options, &result, job->err);
+	int rc = make_workload(job);
+	options.workload = job->workload;
+	if (!rc)
+		rc = live_run(&job->s, &options, &result, job->err);
 	if (rc)
 		return rc;
 	if (result.mismatches)

@@ -98,6 +98,7 @@ struct explore {
 	uint32_t whole_at;	   /* that point */
 	uint64_t failures;
 	uint64_t looked, possible;
+	uint64_t looked_before; /* under the profiles before */
 	bool cut;
 	struct err *err;
 	int rc;
@@ -569,7 +570,7 @@ static void add_point_rows(struct explore *x)
 		row->possible = add_saturating(row->possible, possible);
 		row->exact = row->exact && r.exact && row->possible != UINT64_MAX;
 		count_window(x, r.before, p->tested);
-		if (x->s->store)
+		if (x->s->store && !p->skipped)
 			x->rc = store_add_point(x->s->store, &r, x->err);
 	}
 	row->left_out = row->possible - add_saturating(row->tested, row->merged);
@@ -621,6 +622,11 @@ void explore_destroy(struct explore *x)
 	free(x);
 }
 
+uint64_t explore_looked(const struct explore *x)
+{
+	return x->looked_before + x->looked;
+}
+
 struct causes *explore_causes(struct explore *x)
 {
 	return x->causes;
@@ -636,6 +642,7 @@ static void begin_profile(struct explore *x, const struct profile *profile,
 	x->rc = ERR_OK;
 	x->cut = false;
 	x->head = x->tail = 0;
+	x->looked_before += x->looked;
 	x->looked = x->possible = x->failures = 0;
 	x->whole_cause = NULL;
 	x->model = model_create(x->s->ops, profile);

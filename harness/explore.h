@@ -50,6 +50,9 @@ int explore_profile(struct explore *explore, const struct profile *profile,
 int explore_end(struct explore *explore, const struct profile *profile,
 		struct coverage_row *coverage, bool *cut, struct err *err);
 
+/* States looked at so far, under all profiles. */
+uint64_t explore_looked(const struct explore *explore);
+
 /* The causes found so far, all profiles together. */
 struct causes *explore_causes(struct explore *explore);
 

@@ -108,7 +108,7 @@ static int sync_log(struct wal *wal, struct engine_error *error)
 {
 	for (size_t i = 0; i + 1 < wal->segments.n; i++) {
 		struct wal_name name = wal_name(wal->segments.at[i], wal_segment);
-		int fd = wal_open_file(wal, &name, O_RDWR, error);
+		int fd = wal_open_file(wal, &name, O_RDONLY, error); /* enough for fsync */
 		if (fd < 0)
 			return -1;
 		int rc = wal_sync_fd(wal, fd, &name, error);
