@@ -18,7 +18,7 @@ struct bench_result {
 	/* One core, everything pinned to it. */
 	double forks_per_s;	 /* bare fork and wait at the harness's resident size */
 	double recoveries_per_s; /* of wal, executed */
-	double recovery_ratio;	 /* the best round's recoveries / forks */
+	double recovery_ratio;	 /* the one in the other, best of each */
 	double states_per_s;	 /* looked at, merged ones included */
 
 	/* Microseconds that recording adds to a call. */

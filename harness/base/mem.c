@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ARENA_CHUNK = 1 << 20 };
+/* Address space, not memory: pages come when they are touched.  Few large mappings
+ * make a fork cheaper than many small ones. */
+enum { ARENA_CHUNK = 64 << 20 };
 
 static void out_of_memory(void)
 {
