@@ -239,25 +239,43 @@ static void failed_operations(const struct job *job, struct buf *out)
 			   (const char *)first->data);
 }
 
+/* What is known of a target before anything ran; its texts are in words. */
+struct target_words {
+	struct buf options, workload, contract;
+};
+
+static struct target_row describe_target(const struct job *job, struct target_words *words)
+{
+	config_describe(&job->target->config, &words->options);
+	workload_describe(&job->workload_options, &words->workload);
+	contract_describe(&job->contract, &words->contract);
+	return (struct target_row){.campaign = job->campaign,
+				   .name = job->what->spec,
+				   .engine = job->target->engine->name,
+				   .options = buf_text(&words->options),
+				   .workload = buf_text(&words->workload),
+				   .contract = buf_text(&words->contract),
+				   .expected = job->what->expected,
+				   .seed = job->options->seed,
+				   .operations = job->workload->n_ops};
+}
+
+static void target_words_finish(struct target_words *words)
+{
+	buf_finish(&words->options);
+	buf_finish(&words->workload);
+	buf_finish(&words->contract);
+}
+
 static int add_target(struct job *job)
 {
-	struct buf options = {0}, workload = {0}, contract = {0}, failures = {0};
-	struct target_row row = {.campaign = job->campaign,
-				 .name = job->what->spec,
-				 .engine = job->target->engine->name};
+	struct target_words words = {0};
+	struct buf failures = {0};
+	struct target_row row = describe_target(job, &words);
 	job->s.identity = trace_identity(job->s.trace);
 	int rc = add_trace(job, &row.trace);
-	config_describe(&job->target->config, &options);
-	workload_describe(&job->workload_options, &workload);
-	contract_describe(&job->contract, &contract);
-	row.options = buf_text(&options);
-	row.workload = buf_text(&workload);
-	row.contract = buf_text(&contract);
-	row.expected = job->what->expected;
-	row.seed = job->options->seed;
 	for (size_t i = 0; i < job->s.trace->n_events; i++)
 		row.calls += job->s.trace->events[i].call[0] != '\0';
-	row.operations = job->workload->n_ops;
 	row.changes = job->s.history->n_changes;
 	row.micros = job->s.ops->n_micros;
 	row.points = job->s.ops->n_steps;
@@ -270,9 +288,7 @@ static int add_target(struct job *job)
 	if (!rc)
 		rc = store_add_target(job->store, &row, job->err);
 	job->s.id = row.id;
-	buf_finish(&options);
-	buf_finish(&workload);
-	buf_finish(&contract);
+	target_words_finish(&words);
 	buf_finish(&failures);
 	return rc;
 }
@@ -545,27 +561,14 @@ static int crash_live(struct job *job)
  * are. */
 static int add_failed_target(struct job *job)
 {
-	struct buf options = {0}, workload = {0}, contract = {0};
-	struct target_row row = {.campaign = job->campaign,
-				 .name = job->what->spec,
-				 .engine = job->target->engine->name,
-				 .expected = job->what->expected,
-				 .seed = job->options->seed,
-				 .operations = job->workload->n_ops};
+	struct target_words words = {0};
+	struct target_row row = describe_target(job, &words);
 	char *why = mem_printf("%s", job->err->text);
-	config_describe(&job->target->config, &options);
-	workload_describe(&job->workload_options, &workload);
-	contract_describe(&job->contract, &contract);
-	row.options = buf_text(&options);
-	row.workload = buf_text(&workload);
-	row.contract = buf_text(&contract);
 	row.inconclusive = why;
 	job->inconclusive = true;
 	int rc = store_add_target(job->store, &row, job->err);
 	free(why);
-	buf_finish(&options);
-	buf_finish(&workload);
-	buf_finish(&contract);
+	target_words_finish(&words);
 	return rc;
 }
 

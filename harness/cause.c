@@ -344,21 +344,6 @@ static void put_lost(const struct causes *c, uint32_t micro, struct buf *out)
 	free(path);
 }
 
-static const char *step_fault(const struct causes *c, uint32_t step, bool before)
-{
-	const struct ops *ops = c->s->ops;
-	if (before) {
-		while (step-- > 0)
-			if (ops->steps[step].kind == STEP_FAULT)
-				return c->s->trace->events[ops->steps[step].event].name;
-		return "";
-	}
-	for (; step < ops->n_steps; step++)
-		if (ops->steps[step].kind == STEP_FAULT)
-			return c->s->trace->events[ops->steps[step].event].name;
-	return "";
-}
-
 /* What became of the micro-ops of an event in a state. */
 static const char *fate(const struct causes *c, const struct model *model,
 			const struct state *state, uint32_t event)
@@ -476,8 +461,8 @@ static void put_culprit(struct causes *c, uint32_t step, struct buf *text, struc
 			   "the operation was acknowledged before it was on its way to the "
 			   "disk (%s)",
 			   buf_text(&line));
-		buf_printf(key, "acknowledged %s %s", step_fault(c, step, true),
-			   step_fault(c, step, false));
+		buf_printf(key, "acknowledged %s %s", ops_fault_before(c->s->ops, step),
+			   ops_fault_after(c->s->ops, step));
 	}
 	buf_finish(&line);
 }
@@ -555,8 +540,8 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	cause->state = taken(&id);
 	cause->text = taken(&text);
 	cause->source = taken(&source);
-	cause->before = mem_printf("%s", step_fault(c, minimal->point, true));
-	cause->after = mem_printf("%s", step_fault(c, minimal->point, false));
+	cause->before = mem_printf("%s", ops_fault_before(c->s->ops, minimal->point));
+	cause->after = mem_printf("%s", ops_fault_after(c->s->ops, minimal->point));
 	cause->title = mem_printf("%s", why);
 	buf_string(&explanation, "The calls before the crash, and what the disk had of each:\n");
 	put_timeline(c, model, minimal, first, &explanation);

@@ -496,22 +496,6 @@ static void explore_point(struct explore *x, uint32_t at, uint64_t limit)
 
 /* ---- rows ---- */
 
-static const char *fault_before(const struct subject *s, uint32_t step)
-{
-	while (step-- > 0)
-		if (s->ops->steps[step].kind == STEP_FAULT)
-			return s->trace->events[s->ops->steps[step].event].name;
-	return "";
-}
-
-static const char *fault_after(const struct subject *s, uint32_t step)
-{
-	for (; step < s->ops->n_steps; step++)
-		if (s->ops->steps[step].kind == STEP_FAULT)
-			return s->trace->events[s->ops->steps[step].event].name;
-	return "";
-}
-
 static void count_window(struct explore *x, const char *name, uint64_t states)
 {
 	struct window *w;
@@ -556,8 +540,8 @@ static void add_point_rows(struct explore *x)
 			.profile = x->profile->name,
 			.point = p->point,
 			.event = p->event,
-			.before = fault_before(x->s, p->point),
-			.after = fault_after(x->s, p->point),
+			.before = ops_fault_before(x->s->ops, p->point),
+			.after = ops_fault_after(x->s->ops, p->point),
 			.possible = possible,
 			.exact = p->possible.exact && p->chosen.exact,
 			.tested = p->tested,

@@ -60,8 +60,4 @@ struct causes *explore_causes(struct explore *explore);
  * name; for the fault points' rows. */
 uint64_t explore_crashes_after(const struct explore *explore, const char *fault_point);
 
-/* Recovers one state (again) outside the order of exploration. */
-int explore_probe(struct explore *explore, const struct state *state, struct verdict *verdict,
-		  struct recovery *recovery, struct err *err);
-
 #endif

@@ -133,6 +133,17 @@ int cli_parse_time(const char *text, uint64_t *ms, struct err *err)
 			    err);
 }
 
+int cli_parse_timeout(const char *text, uint32_t *ms, struct err *err)
+{
+	uint64_t value;
+	int rc = cli_parse_time(text, &value, err);
+	if (!rc && (value == 0 || value > 3600000))
+		rc = err_set(err, ERR_USAGE, "\"%s\" is not a time from 1ms to 1h", text);
+	if (!rc)
+		*ms = (uint32_t)value;
+	return rc;
+}
+
 int cli_parse_size(const char *text, uint64_t *bytes, struct err *err)
 {
 	static const char *const suffixes[] = {"", "K", "M", "G", NULL};

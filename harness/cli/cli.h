@@ -44,6 +44,8 @@ int cli_usage(const char *name, const char *fmt, ...) __attribute__((format(prin
 
 /* "10s", "500ms", "2m", "1h", or a bare number of seconds → milliseconds. */
 int cli_parse_time(const char *text, uint64_t *ms, struct err *err);
+/* A time from 1 ms to 1 h, as a limit on one recovery. */
+int cli_parse_timeout(const char *text, uint32_t *ms, struct err *err);
 /* "64", "64K", "1G" (binary) → bytes. */
 int cli_parse_size(const char *text, uint64_t *bytes, struct err *err);
 int cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *value,

@@ -31,13 +31,7 @@ static int set_tmp(void *ctx, const char *value, struct err *err)
 
 static int set_timeout(void *ctx, const char *value, struct err *err)
 {
-	uint64_t ms;
-	int rc = cli_parse_time(value, &ms, err);
-	if (!rc && (ms == 0 || ms > 3600000))
-		rc = err_set(err, ERR_USAGE, "\"%s\" is not a time from 1ms to 1h", value);
-	if (!rc)
-		((struct repro *)ctx)->limits.wall_ms = (uint32_t)ms;
-	return rc;
+	return cli_parse_timeout(value, &((struct repro *)ctx)->limits.wall_ms, err);
 }
 
 static const struct cli_option options[] = {

@@ -825,3 +825,24 @@ uint8_t ops_sectors_differing(const struct ops *ops, uint32_t object, uint32_t n
 			set |= (uint8_t)(1u << i);
 	return set;
 }
+
+static const char *fault_name(const struct ops *ops, uint32_t step)
+{
+	return ops->trace->events[ops->steps[step].event].name;
+}
+
+const char *ops_fault_before(const struct ops *ops, uint32_t point)
+{
+	while (point-- > 0)
+		if (ops->steps[point].kind == STEP_FAULT)
+			return fault_name(ops, point);
+	return "";
+}
+
+const char *ops_fault_after(const struct ops *ops, uint32_t point)
+{
+	for (; point < ops->n_steps; point++)
+		if (ops->steps[point].kind == STEP_FAULT)
+			return fault_name(ops, point);
+	return "";
+}

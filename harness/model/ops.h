@@ -148,6 +148,11 @@ static inline uint32_t ops_micro(const struct ops *ops, uint32_t object, uint32_
 /* The newest version of an object at crash point `point` (M2). */
 uint32_t ops_newest(const struct ops *ops, uint32_t object, uint32_t point);
 
+/* The names of the fault points passed last before and next from a crash point
+ * on; "" at the ends. */
+const char *ops_fault_before(const struct ops *ops, uint32_t point);
+const char *ops_fault_after(const struct ops *ops, uint32_t point);
+
 /* The size of an inode, or what an entry names (0 for nothing), at a version. */
 uint64_t ops_size(const struct ops *ops, uint32_t object, uint32_t version);
 uint32_t ops_entry(const struct ops *ops, uint32_t object, uint32_t version);
