@@ -213,6 +213,8 @@ static int ask_model(struct live *l, const char *name, uint64_t passage)
 	int rc = fresh_dir(l);
 	if (!rc)
 		rc = workload_record(&r, &s.trace, &recorded, l->err);
+	if (!rc && trace_inconclusive(s.trace))
+		l->result->power.inconclusive++;
 	if (!rc)
 		rc = ops_lower(s.trace, &s.ops, l->err);
 	if (!rc)
