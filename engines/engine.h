@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* Raised when this header changes in a way that old plug-ins cannot follow. */
-#define ENGINE_ABI 1
+#define ENGINE_ABI 2
 
 struct engine_error {
 	char text[256];
@@ -72,6 +72,31 @@ struct engine_contract {
 	enum engine_against against;
 	bool prefix; /* whatever is lost is a suffix of the operations */
 	enum engine_batch batch;
+	bool stays; /* contents that an opening after a crash has shown are durable by then,
+		       against what the contract is against */
+};
+
+/* What a run must do for a fault point to be passed. */
+enum engine_need {
+	ENGINE_NEEDS_PUT = 1,
+	ENGINE_NEEDS_DELETE = 2,
+	ENGINE_NEEDS_BATCH = 4,
+	ENGINE_NEEDS_SYNC = 8,
+	ENGINE_NEEDS_COMPACT = 16,
+	ENGINE_NEEDS_REOPEN = 32, /* closing and opening again in between */
+	ENGINE_NEEDS_CRASH = 64,  /* an opening after a crash that left something to repair */
+};
+
+/* A named moment in the engine's source, where it may be killed (fault.h).
+ *
+ * A point is reachable in a run whose options agree with `when` and which does
+ * all that it needs; a run in which a reachable point was never passed has not
+ * tested what it should have, and says so. */
+struct engine_fault_point {
+	const char *name; /* "engine/operation/moment"; NULL ends the table */
+	const char *when; /* "variant=hardened,sync=sync|batch": options that must have one of
+			     these values, all of them; NULL: whatever they are */
+	unsigned needs;	  /* enum engine_need, or'ed; opening and closing are always done */
 };
 
 /* Called once for each record of a scan, in any order, each key once.  A
@@ -84,8 +109,7 @@ struct engine {
 	const char *summary;		     /* one line */
 	const struct engine_option *options; /* ends with a NULL name; NULL: it has none */
 
-	/* Names of the fault points the engine passes, NULL-terminated. */
-	const char *const *fault_points;
+	const struct engine_fault_point *fault_points; /* ends with a NULL name; NULL: none */
 
 	/* What the engine promises with these options. */
 	void (*contract)(const struct engine_config *config, struct engine_contract *contract);

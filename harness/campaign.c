@@ -296,13 +296,13 @@ static int add_target(struct job *job)
 static int add_faults(struct job *job)
 {
 	int rc = ERR_OK;
-	const char *const *name = job->target->engine->fault_points;
-	for (; name && *name && !rc; name++) {
-		struct fault_row row = {.target = job->s.id, .name = *name};
+	const struct engine_fault_point *p = job->target->engine->fault_points;
+	for (; p && p->name && !rc; p++) {
+		struct fault_row row = {.target = job->s.id, .name = p->name};
 		for (size_t i = 0; i < job->s.trace->n_events; i++)
 			row.passages += job->s.trace->events[i].kind == EVENT_FAULT &&
-					strcmp(job->s.trace->events[i].name, *name) == 0;
-		row.crashes = explore_crashes_after(job->explore, *name);
+					strcmp(job->s.trace->events[i].name, p->name) == 0;
+		row.crashes = explore_crashes_after(job->explore, p->name);
 		rc = store_add_fault(job->store, &row, job->err);
 	}
 	return rc;

@@ -440,14 +440,11 @@ static const struct engine_option bad_options[] = {
 	{0},
 };
 
-static const char *const no_faults[] = {NULL};
-
 static const struct engine bad_engine = {
 	.abi = ENGINE_ABI,
 	.name = "bad",
 	.summary = "misbehaves when it recovers",
 	.options = bad_options,
-	.fault_points = no_faults,
 	.contract = bad_contract,
 	.open = bad_open,
 	.close = bad_close,

@@ -243,8 +243,8 @@ START_TEST(every_fault_point_of_wal_was_crashed_at)
 		crash_recoveries(db, &passed);
 		unlink(db);
 	}
-	for (const char *const *name = engine_table[0]->fault_points; *name; name++)
-		ck_assert_msg(has_name(&passed, *name), "never crashed at %s", *name);
+	for (const struct engine_fault_point *p = engine_table[0]->fault_points; p->name; p++)
+		ck_assert_msg(has_name(&passed, p->name), "never crashed at %s", p->name);
 	free_names(&passed);
 }
 END_TEST

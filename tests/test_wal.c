@@ -480,9 +480,9 @@ static void kill_everywhere(const char *options, const unsigned int *mix, uint64
 	struct killed *killed = mem_map_shared(sizeof *killed);
 	store_init(&store, options);
 	plan_make(&plan, seed, 100, mix);
-	for (size_t i = 0; wal_engine.fault_points[i]; i++)
+	for (size_t i = 0; wal_engine.fault_points[i].name; i++)
 		for (uint64_t n = 1;
-		     kill_and_check(&store, &plan, killed, wal_engine.fault_points[i], n);
+		     kill_and_check(&store, &plan, killed, wal_engine.fault_points[i].name, n);
 		     n += 1 + n / 4)
 			reached[i] = true;
 	store_finish(&store);
@@ -498,8 +498,8 @@ START_TEST(hardened_keeps_its_contract_when_killed_at_any_fault_point)
 			 rests[i / 3]);
 		kill_everywhere(options, mix_all, i, reached);
 	}
-	for (size_t i = 0; wal_engine.fault_points[i]; i++) {
-		const char *point = wal_engine.fault_points[i];
+	for (size_t i = 0; wal_engine.fault_points[i].name; i++) {
+		const char *point = wal_engine.fault_points[i].name;
 		bool textbook = !strcmp(point, "wal/compact/truncated") ||
 				!strcmp(point, "wal/compact/rewritten");
 		ck_assert_msg(reached[i] == !textbook, "%s", point);
@@ -959,8 +959,8 @@ END_TEST
 static size_t count_listed(const char *name)
 {
 	size_t n = 0;
-	for (size_t i = 0; wal_engine.fault_points[i]; i++)
-		n += !strcmp(wal_engine.fault_points[i], name);
+	for (size_t i = 0; wal_engine.fault_points[i].name; i++)
+		n += !strcmp(wal_engine.fault_points[i].name, name);
 	return n;
 }
 
@@ -975,8 +975,8 @@ static void check_source(const char *text, bool *found)
 		ck_assert_uint_lt(n, sizeof name);
 		memcpy(name, text, n);
 		ck_assert_msg(count_listed(name) == 1, "%s is not listed once", name);
-		for (size_t i = 0; wal_engine.fault_points[i]; i++)
-			found[i] |= !strcmp(wal_engine.fault_points[i], name);
+		for (size_t i = 0; wal_engine.fault_points[i].name; i++)
+			found[i] |= !strcmp(wal_engine.fault_points[i].name, name);
 	}
 }
 
@@ -987,8 +987,8 @@ START_TEST(the_fault_points_listed_are_those_in_the_source)
 	snapshot_take(&sources, WAL_SOURCES);
 	for (size_t i = 0; i < sources.n; i++)
 		check_source((char *)sources.files[i].data, found);
-	for (size_t i = 0; wal_engine.fault_points[i]; i++)
-		ck_assert_msg(found[i], "%s is not passed", wal_engine.fault_points[i]);
+	for (size_t i = 0; wal_engine.fault_points[i].name; i++)
+		ck_assert_msg(found[i], "%s is not passed", wal_engine.fault_points[i].name);
 	snapshot_finish(&sources);
 }
 END_TEST

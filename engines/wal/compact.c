@@ -24,9 +24,9 @@ enum { CHUNK_BYTES = 256 * 1024 };
 /* Writes a checkpoint to the start of fd: its size in *size. */
 struct snapshot {
 	int fd;
-	struct wal_name name; /* of the file, for errors */
+	struct file_name name; /* of the file, for errors */
 	struct record_seal seal;
-	struct record_buffer buffer;
+	struct bytes_buffer buffer;
 	uint64_t sequence; /* of the next record */
 	uint64_t size;	   /* bytes written */
 };
@@ -68,7 +68,7 @@ static int snapshot_map(struct snapshot *s, const struct map *map, struct engine
 }
 
 /* Writes the checkpoint that is to be segment number into fd. */
-static int write_snapshot(struct wal *wal, int fd, uint32_t number, const struct wal_name *name,
+static int write_snapshot(struct wal *wal, int fd, uint32_t number, const struct file_name *name,
 			  uint64_t *size, struct engine_error *error)
 {
 	struct snapshot s = {.fd = fd,
@@ -100,8 +100,8 @@ static int retire_older(struct wal *wal, struct engine_error *error)
 
 static int compact_in_place(struct wal *wal, struct engine_error *error)
 {
-	struct wal_name name = wal_name(wal_last(wal), wal_segment);
-	int fd = wal_open_file(wal, &name, O_RDWR | O_TRUNC, error);
+	struct file_name name = file_name(wal_last(wal), wal_segment);
+	int fd = file_open(wal->dir, &name, O_RDWR | O_TRUNC, error);
 	if (fd < 0)
 		return -1;
 	FAULT_POINT("wal/compact/truncated");
@@ -116,17 +116,17 @@ static int compact_in_place(struct wal *wal, struct engine_error *error)
 }
 
 /* The checkpoint under its temporary name, durable; its descriptor or -1. */
-static int make_checkpoint(struct wal *wal, uint32_t number, const struct wal_name *name,
+static int make_checkpoint(struct wal *wal, uint32_t number, const struct file_name *name,
 			   uint64_t *size, struct engine_error *error)
 {
-	int fd = wal_open_file(wal, name, O_RDWR | O_CREAT | O_EXCL, error);
+	int fd = file_open(wal->dir, name, O_RDWR | O_CREAT | O_EXCL, error);
 	if (fd < 0)
 		return -1;
 	FAULT_POINT("wal/compact/created");
 	if (write_snapshot(wal, fd, number, name, size, error) < 0)
 		goto failed;
 	FAULT_POINT("wal/compact/written");
-	if (wal_sync_fd(wal, fd, name, error) < 0)
+	if (file_sync(fd, name, wal->datasync, error) < 0)
 		goto failed;
 	FAULT_POINT("wal/compact/synced");
 	return fd;
@@ -139,12 +139,12 @@ failed:
 static int install(struct wal *wal, int fd, uint32_t number, uint64_t size,
 		   struct engine_error *error)
 {
-	struct wal_name from = wal_name(number, wal_temporary);
-	struct wal_name to = wal_name(number, wal_segment);
-	if (wal_rename(wal, &from, &to, error) < 0)
+	struct file_name from = file_name(number, wal_temporary);
+	struct file_name to = file_name(number, wal_segment);
+	if (file_rename(wal->dir, &from, &to, error) < 0)
 		goto failed;
 	FAULT_POINT("wal/compact/renamed");
-	if (wal_sync_directory(wal, error) < 0)
+	if (directory_sync(wal->dir, error) < 0)
 		goto failed;
 	FAULT_POINT("wal/compact/dirsynced");
 	if (wal_adopt(wal, fd, number, size, error) < 0)
@@ -161,14 +161,14 @@ failed:
 static int compact_beside(struct wal *wal, struct engine_error *error)
 {
 	uint32_t number = wal_last(wal) + 1;
-	if (number > WAL_NUMBER_MAX)
+	if (number > FILE_NUMBER_MAX)
 		return engine_fail(error, "compact: no segment numbers are left");
-	struct wal_name name = wal_name(number, wal_temporary);
+	struct file_name name = file_name(number, wal_temporary);
 	uint64_t size;
 	int fd = make_checkpoint(wal, number, &name, &size, error);
 	if (fd < 0 || install(wal, fd, number, size, error) < 0 || retire_older(wal, error) < 0)
 		return -1;
-	if (wal_sync_directory(wal, error) < 0)
+	if (directory_sync(wal->dir, error) < 0)
 		return -1;
 	FAULT_POINT("wal/compact/cleaned");
 	return 0;

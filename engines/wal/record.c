@@ -1,26 +1,11 @@
 #include "record.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "io.h"
 
 /* Where the fields are, from the start of a record. */
 enum { AT_CRC = 4, AT_SEQUENCE = 8, AT_TYPE = 16, AT_KEY_LENGTH = 17, AT_KEY = 21 };
-
-static void store_le(uint8_t *p, uint64_t v, int bytes)
-{
-	for (int i = 0; i < bytes; i++)
-		p[i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint64_t load_le(const uint8_t *p, int bytes)
-{
-	uint64_t v = 0;
-	for (int i = 0; i < bytes; i++)
-		v |= (uint64_t)p[i] << (8 * i);
-	return v;
-}
 
 /* The crc of a record whose lengths are known to lie within it. */
 static uint32_t seal_crc(const struct record_seal *seal, const uint8_t *p, size_t length,
@@ -40,30 +25,12 @@ static uint32_t seal_crc(const struct record_seal *seal, const uint8_t *p, size_
 	return io_crc32c(crc, value, (size_t)(p + length - value));
 }
 
-static int reserve(struct record_buffer *buffer, size_t need)
-{
-	if (buffer->room - buffer->used >= need)
-		return 0;
-	size_t room = buffer->room ? buffer->room : 1024;
-	while (room - buffer->used < need) {
-		if (room > SIZE_MAX / 2)
-			return -1;
-		room *= 2;
-	}
-	uint8_t *data = realloc(buffer->data, room);
-	if (!data)
-		return -1;
-	buffer->data = data;
-	buffer->room = room;
-	return 0;
-}
-
-int record_append(struct record_buffer *buffer, const struct record_seal *seal,
+int record_append(struct bytes_buffer *buffer, const struct record_seal *seal,
 		  const struct record *record)
 {
 	const struct engine_bytes *key = &record->key, *value = &record->value;
 	size_t length = record_bytes(key->length, value->length);
-	if (reserve(buffer, length) < 0)
+	if (bytes_reserve(buffer, length) < 0)
 		return -1;
 	uint8_t *p = buffer->data + buffer->used;
 	store_le(p, length, 4);
@@ -80,7 +47,7 @@ int record_append(struct record_buffer *buffer, const struct record_seal *seal,
 	return 0;
 }
 
-int record_append_commit(struct record_buffer *buffer, const struct record_seal *seal,
+int record_append_commit(struct bytes_buffer *buffer, const struct record_seal *seal,
 			 uint64_t sequence, uint64_t first)
 {
 	uint8_t bytes[8];

@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bytes.h"
 #include "engine.h"
 
 enum record_type {
@@ -60,23 +61,17 @@ struct record_seal {
 	uint32_t segment; /* the segment's number, with whole */
 };
 
-/* Bytes that grow at their end.  Zeroed is empty. */
-struct record_buffer {
-	uint8_t *data;
-	size_t used, room;
-};
-
 static inline size_t record_bytes(size_t key_length, size_t value_length)
 {
 	return RECORD_OVERHEAD + key_length + value_length;
 }
 
 /* Appends a record.  0, or -1 where memory ran out and nothing changed. */
-int record_append(struct record_buffer *buffer, const struct record_seal *seal,
+int record_append(struct bytes_buffer *buffer, const struct record_seal *seal,
 		  const struct record *record);
 
 /* Appends the COMMIT of the batch whose first record has sequence number first. */
-int record_append_commit(struct record_buffer *buffer, const struct record_seal *seal,
+int record_append_commit(struct bytes_buffer *buffer, const struct record_seal *seal,
 			 uint64_t sequence, uint64_t first);
 
 /* The length of the record at p, of which n bytes can be read, and the record,

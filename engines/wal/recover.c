@@ -27,7 +27,7 @@
  * that fdatasync promises to keep: fsync, whatever the options say. */
 static int cut(const struct wal *wal, const struct replay *replay, struct engine_error *error)
 {
-	struct wal_name name = wal_name(wal_last(wal), wal_segment);
+	struct file_name name = file_name(wal_last(wal), wal_segment);
 	if (replay->size == replay->end)
 		return 0;
 	if (ftruncate(wal->fd, (off_t)replay->end) < 0)
@@ -52,8 +52,8 @@ static int resume(struct wal *wal, struct replay *replay, struct engine_error *e
 	wal->sequence = replay->sequence;
 	wal->flushed = replay->end;
 
-	struct wal_name name = wal_name(wal_last(wal), wal_segment);
-	wal->fd = wal_open_file(wal, &name, fresh ? O_RDWR | O_CREAT | O_EXCL : O_RDWR, error);
+	struct file_name name = file_name(wal_last(wal), wal_segment);
+	wal->fd = file_open(wal->dir, &name, fresh ? O_RDWR | O_CREAT | O_EXCL : O_RDWR, error);
 	if (wal->fd < 0)
 		return -1;
 	if (fresh)
@@ -64,8 +64,8 @@ static int resume(struct wal *wal, struct replay *replay, struct engine_error *e
 static int remove_file(const struct wal *wal, uint32_t number, const char *suffix,
 		       struct engine_error *error)
 {
-	struct wal_name name = wal_name(number, suffix);
-	if (wal_unlink(wal, &name, error) < 0)
+	struct file_name name = file_name(number, suffix);
+	if (file_unlink(wal->dir, &name, error) < 0)
 		return -1;
 	FAULT_POINT("wal/recover/removed");
 	return 0;
@@ -86,20 +86,23 @@ static int take_spares(struct wal *wal, const struct numbers *found, struct engi
 	return 0;
 }
 
-static int remove_leftovers(struct wal *wal, const struct listing *found,
+/* What is in the directory, numbers rising. */
+enum found { SEGMENTS, SPARES, TEMPORARIES, FOUND_COUNT };
+
+static int remove_leftovers(struct wal *wal, const struct numbers *found,
 			    struct engine_error *error)
 {
-	for (size_t i = 0; i < found->temporaries.n; i++)
-		if (remove_file(wal, found->temporaries.at[i], wal_temporary, error) < 0)
+	for (size_t i = 0; i < found[TEMPORARIES].n; i++)
+		if (remove_file(wal, found[TEMPORARIES].at[i], wal_temporary, error) < 0)
 			return -1;
 	/* From the newest, so that what remains has no further gaps. */
-	for (size_t i = found->segments.n; i > 0; i--) {
-		if (found->segments.at[i - 1] <= wal_last(wal))
+	for (size_t i = found[SEGMENTS].n; i > 0; i--) {
+		if (found[SEGMENTS].at[i - 1] <= wal_last(wal))
 			break;
-		if (remove_file(wal, found->segments.at[i - 1], wal_segment, error) < 0)
+		if (remove_file(wal, found[SEGMENTS].at[i - 1], wal_segment, error) < 0)
 			return -1;
 	}
-	return take_spares(wal, &found->spares, error);
+	return take_spares(wal, &found[SPARES], error);
 }
 
 /* Syncs every segment of the log: a process that was killed may have left what
@@ -107,11 +110,11 @@ static int remove_leftovers(struct wal *wal, const struct listing *found,
 static int sync_log(struct wal *wal, struct engine_error *error)
 {
 	for (size_t i = 0; i + 1 < wal->segments.n; i++) {
-		struct wal_name name = wal_name(wal->segments.at[i], wal_segment);
-		int fd = wal_open_file(wal, &name, O_RDONLY, error); /* enough for fsync */
+		struct file_name name = file_name(wal->segments.at[i], wal_segment);
+		int fd = file_open(wal->dir, &name, O_RDONLY, error); /* enough for fsync */
 		if (fd < 0)
 			return -1;
-		int rc = wal_sync_fd(wal, fd, &name, error);
+		int rc = file_sync(fd, &name, wal->datasync, error);
 		close(fd);
 		if (rc < 0)
 			return -1;
@@ -133,39 +136,42 @@ static int retire_superseded(struct wal *wal, const struct numbers *found,
 	}
 	if (!i)
 		return 0;
-	if (wal_sync_directory(wal, error) < 0)
+	if (directory_sync(wal->dir, error) < 0)
 		return -1;
 	FAULT_POINT("wal/recover/cleaned");
 	return 0;
 }
 
-static int make_durable(struct wal *wal, const struct listing *found, struct engine_error *error)
+static int make_durable(struct wal *wal, const struct numbers *found, struct engine_error *error)
 {
 	if (!wal->hardened)
-		return take_spares(wal, &found->spares, error) < 0 ? -1 : wal_sync(wal, error);
+		return take_spares(wal, &found[SPARES], error) < 0 ? -1 : wal_sync(wal, error);
 	if (remove_leftovers(wal, found, error) < 0 || sync_log(wal, error) < 0)
 		return -1;
-	if (wal_sync_directory(wal, error) < 0)
+	if (directory_sync(wal->dir, error) < 0)
 		return -1;
 	FAULT_POINT("wal/recover/dirsynced");
-	return retire_superseded(wal, &found->segments, error);
+	return retire_superseded(wal, &found[SEGMENTS], error);
 }
 
 int wal_recover(struct wal *wal, struct engine_error *error)
 {
-	struct listing found;
+	static const char *const suffixes[] = {
+		[SEGMENTS] = wal_segment, [SPARES] = wal_spare, [TEMPORARIES] = wal_temporary};
+	struct numbers found[FOUND_COUNT] = {0};
 	struct replay replay = {0};
 	int rc = -1;
 	FAULT_POINT("wal/recover/begin");
-	if (wal_list(wal, &found, error) < 0 ||
-	    wal_replay(wal, &found.segments, &replay, error) < 0)
+	if (files_list(wal->dir, suffixes, found, FOUND_COUNT, error) < 0 ||
+	    wal_replay(wal, &found[SEGMENTS], &replay, error) < 0)
 		goto done;
 	FAULT_POINT("wal/recover/replayed");
 	if (resume(wal, &replay, error) < 0)
 		goto done;
-	rc = make_durable(wal, &found, error);
+	rc = make_durable(wal, found, error);
 done:
 	replay_finish(&replay);
-	listing_finish(&found);
+	for (int i = 0; i < FOUND_COUNT; i++)
+		free(found[i].at);
 	return rc;
 }

@@ -13,14 +13,9 @@
  * the contents after some prefix of the operations, whatever the files hold.
  *
  * Textbook: sequence numbers only have to rise, and every segment counts. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "io.h"
 #include "wal.h"
 
 /* Whether a record may stand where it does, `at` bytes into its unit. */
@@ -104,38 +99,6 @@ int64_t wal_replay_bytes(const struct wal *wal, uint32_t segment, const uint8_t 
 	return take_units(wal, segment, p, n, false, replay);
 }
 
-/* Reads a whole segment into memory that the caller frees. */
-static int load(const struct wal *wal, uint32_t number, uint8_t **data, size_t *size,
-		struct engine_error *error)
-{
-	struct wal_name name = wal_name(number, wal_segment);
-	struct stat st;
-	int rc = -1, fd = wal_open_file(wal, &name, O_RDONLY, error);
-	*data = NULL;
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &st) < 0) {
-		engine_fail(error, "fstat of %s: %s", name.text, strerror(errno));
-		goto done;
-	}
-	*data = malloc((size_t)st.st_size + 1);
-	if (!*data) {
-		engine_fail(error, "out of memory for %s (%lld bytes)", name.text,
-			    (long long)st.st_size);
-		goto done;
-	}
-	ssize_t got = io_read_at(fd, *data, (size_t)st.st_size, 0);
-	if (got < 0) {
-		engine_fail(error, "read of %s: %s", name.text, strerror(errno));
-		goto done;
-	}
-	*size = (size_t)got;
-	rc = 0;
-done:
-	close(fd);
-	return rc;
-}
-
 /* Whether the segment begins with a whole checkpoint. */
 static bool begins_anew(const struct wal *wal, uint32_t number, const uint8_t *p, size_t n)
 {
@@ -186,7 +149,8 @@ int wal_replay(const struct wal *wal, const struct numbers *found, struct replay
 	for (size_t i = 0; i < found->n; i++) {
 		uint8_t *data;
 		size_t size = 0;
-		int rc = load(wal, found->at[i], &data, &size, error);
+		struct file_name name = file_name(found->at[i], wal_segment);
+		int rc = file_load(wal->dir, &name, &data, &size, error);
 		if (!rc && i == 0 && other_variant(wal, found->at[i], data, size))
 			rc = engine_fail(error, "this store was made with variant=%s",
 					 wal->hardened ? "textbook" : "hardened");

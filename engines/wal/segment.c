@@ -10,12 +10,12 @@
 
 int wal_flush(struct wal *wal, struct engine_error *error)
 {
-	struct record_buffer *buffer = &wal->buffer;
+	struct bytes_buffer *buffer = &wal->buffer;
 	if (!buffer->used)
 		return 0;
 	wal->dirty = true;
 	if (io_write_at(wal->fd, buffer->data, buffer->used, wal->flushed) < 0) {
-		struct wal_name name = wal_name(wal_last(wal), wal_segment);
+		struct file_name name = file_name(wal_last(wal), wal_segment);
 		return engine_fail(error, "write to %s: %s", name.text, strerror(errno));
 	}
 	wal->flushed += buffer->used;
@@ -25,8 +25,8 @@ int wal_flush(struct wal *wal, struct engine_error *error)
 
 int wal_sync(struct wal *wal, struct engine_error *error)
 {
-	struct wal_name name = wal_name(wal_last(wal), wal_segment);
-	if (wal_sync_fd(wal, wal->fd, &name, error) < 0)
+	struct file_name name = file_name(wal_last(wal), wal_segment);
+	if (file_sync(wal->fd, &name, wal->datasync, error) < 0)
 		return -1;
 	wal->dirty = false;
 	wal->unsynced = 0;
@@ -50,23 +50,23 @@ int wal_adopt(struct wal *wal, int fd, uint32_t number, uint64_t size, struct en
 /* A file for segment number, empty or with what a spare still holds. */
 static int new_segment(struct wal *wal, uint32_t number, struct engine_error *error)
 {
-	struct wal_name name = wal_name(number, wal_segment);
+	struct file_name name = file_name(number, wal_segment);
 	int flags = O_RDWR;
 	if (wal->spares.n) {
-		struct wal_name spare = wal_name(wal->spares.at[--wal->spares.n], wal_spare);
-		if (wal_rename(wal, &spare, &name, error) < 0)
+		struct file_name spare = file_name(wal->spares.at[--wal->spares.n], wal_spare);
+		if (file_rename(wal->dir, &spare, &name, error) < 0)
 			return -1;
 		FAULT_POINT("wal/recycle/reused");
 	} else {
 		flags |= O_CREAT | O_EXCL;
 	}
-	return wal_open_file(wal, &name, flags, error);
+	return file_open(wal->dir, &name, flags, error);
 }
 
 int wal_rotate(struct wal *wal, struct engine_error *error)
 {
 	uint32_t number = wal_last(wal) + 1;
-	if (number > WAL_NUMBER_MAX)
+	if (number > FILE_NUMBER_MAX)
 		return engine_fail(error, "rotate: no segment numbers are left");
 	FAULT_POINT("wal/rotate/begin");
 	if (wal->buffer.used) {
@@ -90,7 +90,7 @@ int wal_rotate(struct wal *wal, struct engine_error *error)
 		return -1;
 	}
 	if (wal->hardened) {
-		if (wal_sync_directory(wal, error) < 0)
+		if (directory_sync(wal->dir, error) < 0)
 			return -1;
 		FAULT_POINT("wal/rotate/dirsynced");
 	}
@@ -108,11 +108,11 @@ static bool keeps(const struct wal *wal, uint32_t number)
 
 int wal_retire(struct wal *wal, uint32_t number, struct engine_error *error)
 {
-	struct wal_name name = wal_name(number, wal_segment);
+	struct file_name name = file_name(number, wal_segment);
 	if (!keeps(wal, number))
-		return wal_unlink(wal, &name, error);
-	struct wal_name spare = wal_name(number, wal_spare);
+		return file_unlink(wal->dir, &name, error);
+	struct file_name spare = file_name(number, wal_spare);
 	if (numbers_push(&wal->spares, number, error) < 0)
 		return -1;
-	return wal_rename(wal, &name, &spare, error);
+	return file_rename(wal->dir, &name, &spare, error);
 }

@@ -72,6 +72,8 @@
 #include "fault.h"
 #include "wal.h"
 
+const char wal_segment[] = "wal", wal_spare[] = "spare", wal_temporary[] = "tmp";
+
 static const struct engine_option options[] = {
 	{"variant", "hardened", "textbook|hardened", 0, 0,
 	 "textbook: as such logs are usually taught; hardened: correct"},
@@ -87,19 +89,46 @@ static const struct engine_option options[] = {
 	{NULL},
 };
 
-static const char *const fault_points[] = {
-	"wal/append/buffered",	  "wal/append/flushed",	 "wal/append/synced",
-	"wal/batch/buffered",	  "wal/batch/flushed",	 "wal/batch/synced",
-	"wal/sync/flushed",	  "wal/sync/synced",	 "wal/close/flushed",
-	"wal/rotate/begin",	  "wal/rotate/flushed",	 "wal/rotate/synced",
-	"wal/recycle/reused",	  "wal/rotate/created",	 "wal/rotate/dirsynced",
-	"wal/compact/begin",	  "wal/compact/created", "wal/compact/written",
-	"wal/compact/synced",	  "wal/compact/renamed", "wal/compact/dirsynced",
-	"wal/compact/retired",	  "wal/compact/cleaned", "wal/compact/truncated",
-	"wal/compact/rewritten",  "wal/recover/begin",	 "wal/recover/replayed",
-	"wal/recover/created",	  "wal/recover/cut",	 "wal/recover/removed",
-	"wal/recover/cut-synced", "wal/recover/synced",	 "wal/recover/dirsynced",
-	"wal/recover/retired",	  "wal/recover/cleaned", NULL,
+static const struct engine_fault_point fault_points[] = {
+	{"wal/append/buffered", NULL, ENGINE_NEEDS_PUT},
+	{"wal/append/flushed", "sync=sync|batch", ENGINE_NEEDS_PUT},
+	{"wal/append/synced", "sync=sync|batch", ENGINE_NEEDS_PUT},
+	{"wal/batch/buffered", NULL, ENGINE_NEEDS_BATCH},
+	{"wal/batch/flushed", NULL, ENGINE_NEEDS_BATCH},
+	{"wal/batch/synced", NULL, ENGINE_NEEDS_BATCH},
+	{"wal/sync/flushed", NULL, ENGINE_NEEDS_SYNC},
+	{"wal/sync/synced", NULL, ENGINE_NEEDS_SYNC},
+	{"wal/close/flushed", NULL, 0},
+	{"wal/rotate/begin", NULL, ENGINE_NEEDS_PUT},
+	{"wal/rotate/flushed", "sync=batch|none", ENGINE_NEEDS_PUT},
+	{"wal/rotate/synced", "sync=batch|none", ENGINE_NEEDS_PUT},
+	{"wal/recycle/reused", "recycle=1", ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
+	{"wal/rotate/created", NULL, ENGINE_NEEDS_PUT},
+	{"wal/rotate/dirsynced", "variant=hardened", ENGINE_NEEDS_PUT},
+	{"wal/compact/begin", NULL, ENGINE_NEEDS_COMPACT},
+	{"wal/compact/created", "variant=hardened", ENGINE_NEEDS_COMPACT},
+	{"wal/compact/written", "variant=hardened", ENGINE_NEEDS_COMPACT},
+	{"wal/compact/synced", "variant=hardened", ENGINE_NEEDS_COMPACT},
+	{"wal/compact/renamed", "variant=hardened", ENGINE_NEEDS_COMPACT},
+	{"wal/compact/dirsynced", "variant=hardened", ENGINE_NEEDS_COMPACT},
+	{"wal/compact/retired", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
+	{"wal/compact/cleaned", "variant=hardened", ENGINE_NEEDS_COMPACT},
+	{"wal/compact/truncated", "variant=textbook", ENGINE_NEEDS_COMPACT},
+	{"wal/compact/rewritten", "variant=textbook", ENGINE_NEEDS_COMPACT},
+	{"wal/recover/begin", NULL, 0},
+	{"wal/recover/replayed", NULL, 0},
+	{"wal/recover/created", NULL, 0},
+	{"wal/recover/cut", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_CRASH},
+	{"wal/recover/removed", "variant=hardened",
+	 ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT | ENGINE_NEEDS_CRASH},
+	{"wal/recover/cut-synced", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_CRASH},
+	{"wal/recover/synced", "variant=hardened", 0},
+	{"wal/recover/dirsynced", "variant=hardened", 0},
+	{"wal/recover/retired", "variant=hardened",
+	 ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT | ENGINE_NEEDS_CRASH},
+	{"wal/recover/cleaned", "variant=hardened",
+	 ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT | ENGINE_NEEDS_CRASH},
+	{NULL},
 };
 
 static enum wal_mode mode_of(const struct engine_config *config)
@@ -123,6 +152,7 @@ static void wal_contract(const struct engine_config *config, struct engine_contr
 		.against = ENGINE_AGAINST_POWER,
 		.prefix = true,
 		.batch = ENGINE_BATCH_DURABLE,
+		.stays = true,
 	};
 }
 
@@ -160,13 +190,8 @@ static void *wal_open(const char *dir, const struct engine_config *config,
 	}
 	configure(wal, config);
 	wal->fd = -1;
-	wal->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (wal->dir < 0) {
-		engine_fail(error, "open the directory: %s", strerror(errno));
-		release(wal);
-		return NULL;
-	}
-	if (wal_recover(wal, error) < 0) {
+	wal->dir = directory_open(dir, error);
+	if (wal->dir < 0 || wal_recover(wal, error) < 0) {
 		release(wal);
 		return NULL;
 	}
@@ -425,7 +450,7 @@ static bool same(const struct map *a, const struct map *b)
  * believes. */
 static int compare(const struct wal *wal, struct replay *replay, struct engine_error *error)
 {
-	const struct record_buffer *buffer = &wal->buffer;
+	const struct bytes_buffer *buffer = &wal->buffer;
 	int64_t n = wal_replay_bytes(wal, wal_last(wal), buffer->data, buffer->used, replay);
 	if (n < 0)
 		return engine_fail(error, "verify: out of memory");

@@ -9,18 +9,13 @@
 #include <stdint.h>
 
 #include "engine.h"
+#include "files.h"
 #include "map.h"
 #include "record.h"
 
 enum wal_mode { WAL_SYNC, WAL_BATCH, WAL_NONE };
 
-enum { WAL_SPARES_MAX = 4, WAL_NUMBER_MAX = 99999999 };
-
-/* Numbers of files; zeroed is empty. */
-struct numbers {
-	uint32_t *at;
-	size_t n, room;
-};
+enum { WAL_SPARES_MAX = 4 };
 
 struct wal {
 	/* The options. */
@@ -35,21 +30,16 @@ struct wal {
 	int dir; /* descriptors; -1: none */
 	int fd;	 /* of the last segment */
 
-	struct numbers segments;     /* the log, rising; the last one is written to */
-	struct numbers spares;	     /* retired segments to be used again; WAL_SPARES_MAX at most */
-	uint64_t flushed;	     /* bytes of the last segment that the kernel has */
-	struct record_buffer buffer; /* records behind these, which it has not */
-	bool dirty;		     /* the last segment was written to since its last sync */
-	uint64_t unsynced;	     /* acknowledged records that no sync has covered */
-	uint64_t sequence;	     /* of the next record */
-	struct map map;		     /* what the log and the buffer amount to */
+	struct numbers segments;    /* the log, rising; the last one is written to */
+	struct numbers spares;	    /* retired segments to be used again; WAL_SPARES_MAX at most */
+	uint64_t flushed;	    /* bytes of the last segment that the kernel has */
+	struct bytes_buffer buffer; /* records behind these, which it has not */
+	bool dirty;		    /* the last segment was written to since its last sync */
+	uint64_t unsynced;	    /* acknowledged records that no sync has covered */
+	uint64_t sequence;	    /* of the next record */
+	struct map map;		    /* what the log and the buffer amount to */
 
 	struct engine_error failed; /* set: a write or sync failed, no more are made */
-};
-
-/* What is in the directory, numbers rising. */
-struct listing {
-	struct numbers segments, spares, temporaries;
 };
 
 /* What a replay made of the segments. */
@@ -62,24 +52,8 @@ struct replay {
 	struct map map;
 };
 
-struct wal_name {
-	char text[24];
-};
-
-/* files.c: the directory, its files and their names. */
-extern const char wal_segment[], wal_spare[], wal_temporary[]; /* suffixes */
-struct wal_name wal_name(uint32_t number, const char *suffix);
-int numbers_push(struct numbers *numbers, uint32_t number, struct engine_error *error);
-int wal_list(const struct wal *wal, struct listing *listing, struct engine_error *error);
-void listing_finish(struct listing *listing);
-int wal_open_file(const struct wal *wal, const struct wal_name *name, int flags,
-		  struct engine_error *error);
-int wal_rename(const struct wal *wal, const struct wal_name *from, const struct wal_name *to,
-	       struct engine_error *error);
-int wal_unlink(const struct wal *wal, const struct wal_name *name, struct engine_error *error);
-int wal_sync_directory(const struct wal *wal, struct engine_error *error);
-int wal_sync_fd(const struct wal *wal, int fd, const struct wal_name *name,
-		struct engine_error *error);
+/* wal.c: suffixes of the files. */
+extern const char wal_segment[], wal_spare[], wal_temporary[];
 
 /* segment.c: the life of the last segment, from birth to retirement. */
 static inline uint32_t wal_last(const struct wal *wal)

@@ -190,3 +190,44 @@ void config_describe(const struct engine_config *config, struct buf *out)
 		buf_printf(out, "%s%s=%s", i ? "," : "", config->options[i].name,
 			   config->values[i]);
 }
+
+/* Whether `value` is one of "a|b|c", which ends at `end`. */
+static bool is_among(const char *value, const char *choices, const char *end)
+{
+	size_t n = strlen(value);
+	while (choices < end) {
+		const char *bar = memchr(choices, '|', (size_t)(end - choices));
+		const char *stop = bar ? bar : end;
+		if ((size_t)(stop - choices) == n && memcmp(choices, value, n) == 0)
+			return true;
+		choices = stop + 1;
+	}
+	return false;
+}
+
+/* The value of the option whose name is at `name`, n long; NULL: no such option. */
+static const char *value_of(const struct engine_config *config, const char *name, size_t n)
+{
+	for (size_t i = 0; config->options && config->options[i].name; i++)
+		if (strlen(config->options[i].name) == n &&
+		    memcmp(config->options[i].name, name, n) == 0)
+			return config->values[i];
+	return NULL;
+}
+
+bool config_reaches(const struct engine_config *config, const struct engine_fault_point *point,
+		    unsigned done)
+{
+	if (point->needs & ~done)
+		return false;
+	for (const char *at = point->when; at && *at;) {
+		const char *end = at + strcspn(at, ","), *equals = strchr(at, '=');
+		if (!equals || equals > end)
+			return false;
+		const char *value = value_of(config, at, (size_t)(equals - at));
+		if (!value || !is_among(value, equals + 1, end))
+			return false;
+		at = *end ? end + 1 : end;
+	}
+	return true;
+}

@@ -33,4 +33,9 @@ void target_canonical(const struct target *target, struct buf *out);
  * engine's name. */
 void config_describe(const struct engine_config *config, struct buf *out);
 
+/* Whether a fault point is reachable in a run with these options that did all of
+ * `done` (enum engine_need, or'ed). */
+bool config_reaches(const struct engine_config *config, const struct engine_fault_point *point,
+		    unsigned done);
+
 #endif

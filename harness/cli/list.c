@@ -74,8 +74,8 @@ static int list_faults(const struct list *l, struct buf *out, struct err *err)
 	(void)l;
 	(void)err;
 	for (const struct engine *const *e = engine_table; *e; e++)
-		for (const char *const *name = (*e)->fault_points; name && *name; name++)
-			buf_printf(out, "%s\n", *name);
+		for (const struct engine_fault_point *p = (*e)->fault_points; p && p->name; p++)
+			buf_printf(out, "%s\n", p->name);
 	return ERR_OK;
 }
 
