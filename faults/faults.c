@@ -41,6 +41,9 @@ static struct {
 	bool marking;
 	char *kill_name; /* may end in '*'; NULL: nobody is killed */
 	uint64_t kill_at, kill_passages;
+	bool acting; /* some fault point is a point of libfiu */
+	void (*watch)(void *arg, const char *name);
+	void *watch_arg;
 } faults = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local const char *passing;
@@ -85,6 +88,10 @@ static int passed(const char *pattern, int *failnum, void **failinfo, unsigned i
 void fault_point_passed(const char *name)
 {
 	char point[NAME_MAX_BYTES];
+	if (faults.watch)
+		faults.watch(faults.watch_arg, name);
+	if (!faults.acting)
+		return;
 	snprintf(point, sizeof point, "point:%s", name);
 	passing = name;
 	fiu_fail(point);
@@ -110,7 +117,8 @@ static void forget(void)
 	free(faults.kill_name);
 	faults.n_enabled = faults.n_passages = 0;
 	faults.kill_name = NULL;
-	faults.marking = fault_points_on = fault_mutants_on = false;
+	faults.watch = NULL;
+	faults.marking = faults.acting = fault_points_on = fault_mutants_on = false;
 }
 
 int faults_init(uint64_t seed, struct err *err)
@@ -154,7 +162,7 @@ int faults_mark(struct err *err)
 	int rc = enable("point:", "*", passed, err);
 	if (rc != ERR_OK)
 		return rc;
-	faults.marking = fault_points_on = true;
+	faults.marking = faults.acting = fault_points_on = true;
 	return ERR_OK;
 }
 
@@ -169,8 +177,15 @@ int faults_kill_at(const char *name, uint64_t n, struct err *err)
 	faults.kill_name = mem_dup(name, strlen(name));
 	faults.kill_at = n;
 	faults.kill_passages = 0;
-	fault_points_on = true;
+	faults.acting = fault_points_on = true;
 	return ERR_OK;
+}
+
+void faults_watch(void (*watch)(void *arg, const char *name), void *arg)
+{
+	faults.watch = watch;
+	faults.watch_arg = arg;
+	fault_points_on = true;
 }
 
 int faults_enable_mutant(const char *name, struct err *err)

@@ -26,6 +26,10 @@ int faults_mark(struct err *err);
  * call replaces the first.  ERR_USAGE for n = 0. */
 int faults_kill_at(const char *name, uint64_t n, struct err *err);
 
+/* From now on, until faults_init, every passage of a fault point calls
+ * watch(arg, name), before whatever else it does; libfiu has no part in it. */
+void faults_watch(void (*watch)(void *arg, const char *name), void *arg);
+
 /* Turns on a planted bug by name. */
 int faults_enable_mutant(const char *name, struct err *err);
 

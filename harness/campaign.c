@@ -89,6 +89,7 @@ struct job {
 	struct engine_contract contract;
 	struct recover_engine recover;
 	struct recover_job recover_job;
+	struct charge charge;
 	struct subject s;
 	struct buf canonical; /* what s.canonical points to */
 	struct explore_options explore_options;
@@ -104,7 +105,7 @@ static void job_finish(struct job *job)
 	explore_destroy(job->explore);
 	pool_destroy(job->s.pool);
 	symbols_destroy(job->s.symbols);
-	judge_destroy(job->s.judge);
+	judge_destroy(job->charge.judge);
 	trace_destroy(job->s.trace);
 	workload_destroy(job->workload);
 	target_destroy(job->target);
@@ -246,7 +247,7 @@ struct target_words {
 
 static struct target_row describe_target(const struct job *job, struct target_words *words)
 {
-	config_describe(&job->target->config, &words->options);
+	target_describe(job->target, &words->options);
 	workload_describe(&job->workload_options, &words->workload);
 	contract_describe(&job->contract, &words->contract);
 	return (struct target_row){.campaign = job->campaign,
@@ -392,8 +393,7 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 	const struct campaign_options *o = job->options;
 	struct pool_options pool = {
 		.jobs = o->jobs, .parent = o->tmp, .limits = o->limits, .cpu = -1};
-	job->recover =
-		(struct recover_engine){job->target->engine, &job->target->config, job->s.history};
+	job->recover = (struct recover_engine){job->target, job->s.history};
 	job->recover_job = (struct recover_job){recover_with_engine, &job->recover};
 	/* Workers are forked from here: what they need not have must not be there. */
 	workload_destroy(job->workload);
@@ -406,7 +406,9 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 	target_canonical(job->target, &job->canonical);
 	job->s.canonical = buf_text(&job->canonical);
 	job->s.contract = &job->contract;
-	job->s.judge = judge_create(job->s.history, &job->contract);
+	job->charge = (struct charge){job->s.history, &job->contract,
+				      judge_create(job->s.history, &job->contract)};
+	job->s.jury = jury_create(&job->charge);
 	job->s.symbols = symbols_create(job->s.trace);
 	job->s.store = job->store;
 	job->s.seed = o->seed;

@@ -19,14 +19,6 @@ enum {
 	PROGRESS_EVERY = 64,
 };
 
-/* What a recovery showed; equal ones are kept once. */
-struct result {
-	enum recovery_end end;
-	bool survivors;
-	char *text;
-	struct contents *contents; /* NULL unless RECOVERY_OK */
-};
-
 struct result_key {
 	UT_hash_handle hh;
 	uint64_t hash;
@@ -77,7 +69,8 @@ struct explore {
 	const struct explore_options *options;
 	struct causes *causes;
 	struct images images;
-	struct result **results; /* pointers, so that they stay where they are */
+	/* What recoveries showed, equal ones once; pointers, so that they stay put. */
+	struct recovery **results;
 	size_t n_results, results_cap;
 	struct result_key *known_results;
 	struct judged *judged;
@@ -110,6 +103,7 @@ static uint64_t hash_result(const struct subject *s, const struct recovery *r)
 {
 	uint64_t h =
 		XXH3_64bits_withSeed(r->text, strlen(r->text), (uint64_t)r->end * 2 + r->survivors);
+	h = XXH3_64bits_withSeed(&r->conduct, sizeof r->conduct, h);
 	if (r->contents)
 		h = XXH3_64bits_withSeed(r->contents, contents_bytes(s->history), h);
 	return h;
@@ -126,15 +120,11 @@ static uint32_t add_result(struct explore *x, const struct recovery *r)
 	key->hash = hash;
 	key->number = (uint32_t)x->n_results;
 	HASH_ADD(hh, x->known_results, hash, sizeof hash, key);
-	struct result *kept = mem_alloc(1, sizeof *kept);
-	*kept = (struct result){
-		.end = r->end,
-		.survivors = r->survivors,
-		.text = mem_dup(r->text, strlen(r->text)),
-		.contents = r->contents ? (struct contents *)mem_dup(r->contents,
-								     contents_bytes(x->s->history))
-					: NULL,
-	};
+	struct recovery *kept = mem_alloc(1, sizeof *kept);
+	*kept = *r;
+	if (r->contents)
+		kept->contents = (const struct contents *)(void *)mem_dup(
+			r->contents, contents_bytes(x->s->history));
 	*MEM_PUSH(x->results, x->n_results, x->results_cap) = kept;
 	return key->number;
 }
@@ -161,11 +151,6 @@ static int collect(struct explore *x)
 
 /* ---- verdicts ---- */
 
-static bool inconclusive(const struct result *r)
-{
-	return r->end == RECOVERY_UNSTABLE || r->end == RECOVERY_BROKEN;
-}
-
 static void judge_result(struct explore *x, uint32_t number, const struct bounds *bounds,
 			 struct verdict *verdict)
 {
@@ -173,35 +158,12 @@ static void judge_result(struct explore *x, uint32_t number, const struct bounds
 	struct judged *j;
 	HASH_FIND(hh, x->judged, &key, sizeof key, j);
 	if (!j) {
-		const struct result *r = x->results[number];
 		j = mem_alloc(1, sizeof *j);
 		j->key = key;
-		if (r->end == RECOVERY_OK)
-			judge_contents(x->s->judge, r->contents, bounds, &j->verdict);
-		else if (!inconclusive(r))
-			j->verdict.broken = RULE_BIT(RULE_O1);
-		if (r->survivors && !inconclusive(r))
-			j->verdict.broken |= RULE_BIT(RULE_O1);
+		jury_judge(&x->s->jury, x->results[number], bounds, &j->verdict);
 		HASH_ADD(hh, x->judged, key, sizeof key, j);
 	}
 	*verdict = j->verdict;
-}
-
-static uint32_t first_rule(uint32_t broken)
-{
-	return broken ? (uint32_t)__builtin_ctz(broken) : 0;
-}
-
-/* Why, in a sentence or two. */
-static void explain(struct explore *x, const struct result *r, const struct bounds *bounds,
-		    uint32_t rule, struct buf *out)
-{
-	if (r->end == RECOVERY_OK && rule != RULE_O1)
-		judge_explain(x->s->judge, r->contents, bounds, rule, out);
-	else if (r->survivors && r->end == RECOVERY_OK)
-		buf_string(out, "recovery left a process behind");
-	else
-		buf_string(out, r->text);
 }
 
 /* The result of a state's image, recovered now if it never was; nothing may be
@@ -256,7 +218,7 @@ static uint32_t culprit_step(const struct explore *x, const struct point *p)
 }
 
 static struct cause *new_cause(struct explore *x, const struct waiting *w, uint32_t rule,
-			       const struct result *r)
+			       const struct recovery *r)
 {
 	struct buf held = {0}, why = {0};
 	struct state minimal = w->state;
@@ -275,7 +237,7 @@ static struct cause *new_cause(struct explore *x, const struct waiting *w, uint3
 		/* The minimal state's own contents are the ones to explain. */
 		if (result_of(x, &minimal, &number) == ERR_OK)
 			r = x->results[number];
-		explain(x, r, &p->bounds, rule, &why);
+		jury_explain(&x->s->jury, r, &p->bounds, (enum rule)rule, &why);
 		cause = causes_add(x->causes, x->behind, rule, &minimal, culprit_step(x, p),
 				   buf_text(&why));
 	}
@@ -302,7 +264,7 @@ static bool count_failure(struct explore *x, const struct waiting *w, const stru
 }
 
 static void attribute(struct explore *x, const struct waiting *w, const struct verdict *verdict,
-		      const struct result *r)
+		      const struct recovery *r)
 {
 	uint32_t rule = first_rule(verdict->broken);
 	struct cause *cause;
@@ -317,17 +279,17 @@ static void attribute(struct explore *x, const struct waiting *w, const struct v
 	cause->profiles |= 1u << (x->profile - profile_table);
 }
 
-static void add_outcome(struct explore *x, const struct waiting *w, const struct result *r,
+static void add_outcome(struct explore *x, const struct waiting *w, const struct recovery *r,
 			const struct verdict *verdict)
 {
 	const struct bounds *b = &x->points.list[w->at].bounds;
 	struct buf id = {0}, why = {0};
 	if (!x->s->store)
 		return;
-	bool unsure = inconclusive(r);
+	bool unsure = recovery_unsure(r);
 	state_public_id(x->s, x->behind, &w->state, &id);
 	if (verdict->broken || unsure)
-		explain(x, r, b, first_rule(verdict->broken), &why);
+		jury_explain(&x->s->jury, r, b, first_rule(verdict->broken), &why);
 	struct outcome_row row = {
 		.target = x->s->id,
 		.profile = x->profile->name,
@@ -355,11 +317,11 @@ static void add_outcome(struct explore *x, const struct waiting *w, const struct
 /* The verdict on the state at the head of the queue, whose result is known. */
 static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 {
-	const struct result *r = x->results[number];
+	const struct recovery *r = x->results[number];
 	struct point *p = &x->points.list[w->at];
 	struct verdict verdict;
 	judge_result(x, number, &p->bounds, &verdict);
-	bool bad = verdict.broken || inconclusive(r);
+	bool bad = verdict.broken || recovery_unsure(r);
 	bool counts = bad && count_failure(x, w, &p->bounds);
 	if (verdict.loss > x->row->loss)
 		x->row->loss = verdict.loss;
@@ -369,7 +331,7 @@ static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 		p->violations++;
 		attribute(x, w, &verdict, r);
 	}
-	if (counts && inconclusive(r))
+	if (counts && recovery_unsure(r))
 		x->row->inconclusive++;
 	bool keep = counts && x->failures++ < FAILURES_KEPT;
 	if (keep || (w->first && !bad && !x->options->no_outcomes))
@@ -418,7 +380,7 @@ static bool must_stop(struct explore *x)
 static bool passes_already(struct explore *x, uint32_t number, const struct bounds *bounds)
 {
 	struct verdict verdict;
-	if (number == RESULT_PENDING || inconclusive(x->results[number]))
+	if (number == RESULT_PENDING || recovery_unsure(x->results[number]))
 		return false;
 	judge_result(x, number, bounds, &verdict);
 	if (verdict.broken)
@@ -593,8 +555,7 @@ void explore_destroy(struct explore *x)
 	FREE_HASH(failed, x->failed);
 	FREE_HASH(window, x->windows);
 	for (size_t i = 0; i < x->n_results; i++) {
-		free(x->results[i]->text);
-		free(x->results[i]->contents);
+		free((void *)(uintptr_t)x->results[i]->contents);
 		free(x->results[i]);
 	}
 	free(x->results);

@@ -71,16 +71,16 @@ static int crash(struct live *l, const char *name, uint64_t passage)
 struct recovering {
 	struct live *l;
 	struct contents *contents;
+	struct conduct *conduct;
 	struct engine_error *error;
 };
 
 static int recover_in_child(void *arg)
 {
 	struct recovering *r = arg;
-	struct recover_engine engine = {.engine = r->l->options->target->engine,
-					.config = &r->l->options->target->config,
+	struct recover_engine engine = {.target = r->l->options->target,
 					.history = r->l->s->history};
-	return recover_with_engine(&engine, r->l->dir, r->contents, r->error) ? 1 : 0;
+	return recover_with_engine(&engine, r->l->dir, r->contents, r->conduct, r->error) ? 1 : 0;
 }
 
 static int add_row(struct live *l, const char *name, uint64_t passage, const struct bounds *b,
@@ -106,53 +106,64 @@ static int add_row(struct live *l, const char *name, uint64_t passage, const str
 	return rc;
 }
 
-/* The verdict on how a recovery ended; why says it where it is not a pass. */
-static const char *judge_end(struct live *l, const struct child_result *end,
-			     const struct contents *contents, const struct engine_error *error,
-			     const struct bounds *bounds, struct verdict *v, struct buf *why)
+/* How the child that recovered ended, in the words of pools. */
+static void put_end(const struct recovering *r, const struct child_result *end,
+		    struct recovery *recovery)
 {
+	*recovery = (struct recovery){.end = RECOVERY_FAILED, .conduct = *r->conduct};
+	const char *error = r->error->text[0] ? r->error->text : "it left without a word";
 	if (end->end == CHILD_EXIT && end->code == 0) {
-		judge_contents(l->s->judge, contents, bounds, v);
-		if (v->broken)
-			judge_explain(l->s->judge, contents, bounds,
-				      (enum rule)__builtin_ctz(v->broken), why);
+		recovery->end = RECOVERY_OK;
+		recovery->contents = r->contents;
 	} else if (end->end == CHILD_WALL) {
-		buf_string(why, "recovery exceeded its time");
-		return "inconclusive";
-	} else {
-		v->broken = RULE_BIT(RULE_O1);
-		buf_printf(why, "recovery failed: %s",
-			   error->text[0] ? error->text : "it left without a word");
+		recovery->end = RECOVERY_UNSTABLE;
+		error = "recovery exceeded its time";
 	}
-	return v->broken ? "fail" : "pass";
+	if (recovery->end != RECOVERY_OK)
+		snprintf(recovery->text, sizeof recovery->text, "%s%.200s",
+			 recovery->end == RECOVERY_FAILED ? "recovery failed: " : "", error);
+}
+
+static int add_verdict(struct live *l, const struct recovery *recovery, const struct bounds *bounds,
+		       const char *name, uint64_t passage)
+{
+	struct verdict v;
+	struct buf why = {0};
+	bool unsure = recovery_unsure(recovery);
+	jury_judge(&l->s->jury, recovery, bounds, &v);
+	if (v.broken || unsure)
+		jury_explain(&l->s->jury, recovery, bounds, first_rule(v.broken), &why);
+	l->result->violations += v.broken != 0;
+	l->result->inconclusive += unsure;
+	if (v.loss > l->result->loss)
+		l->result->loss = v.loss;
+	if (v.broken)
+		note(l, "violation", name, passage, buf_text(&why));
+	const char *verdict = unsure ? "inconclusive" : v.broken ? "fail" : "pass";
+	int rc = add_row(l, name, passage, bounds, verdict, &v, buf_text(&why));
+	buf_finish(&why);
+	return rc;
 }
 
 static int judge_left(struct live *l, const struct bounds *bounds, const char *name,
 		      uint64_t passage)
 {
-	size_t bytes = contents_bytes(l->s->history) + sizeof(struct engine_error);
-	struct engine_error *error = mem_map_shared(bytes);
-	if (!error)
+	size_t contents = contents_bytes(l->s->history);
+	size_t bytes = sizeof(struct engine_error) + sizeof(struct conduct) + contents;
+	struct recovering r = {.l = l, .error = mem_map_shared(bytes)};
+	if (!r.error)
 		return err_sys(l->err, "shared memory");
-	struct contents *contents = (struct contents *)(void *)(error + 1);
-	struct recovering r = {l, contents, error};
+	r.conduct = (struct conduct *)(void *)(r.error + 1);
+	r.contents = (struct contents *)(void *)(r.conduct + 1);
 	struct child_result end;
-	struct verdict v = {0};
-	struct buf why = {0};
-	contents_init(l->s->history, contents);
+	struct recovery recovery;
+	contents_init(l->s->history, r.contents);
 	int rc = child_run(recover_in_child, &r, l->dir, l->options->limits, &end, l->err);
 	if (!rc) {
-		const char *verdict = judge_end(l, &end, contents, error, bounds, &v, &why);
-		l->result->violations += v.broken != 0;
-		if (v.loss > l->result->loss)
-			l->result->loss = v.loss;
-		l->result->inconclusive += strcmp(verdict, "inconclusive") == 0;
-		if (v.broken)
-			note(l, "violation", name, passage, buf_text(&why));
-		rc = add_row(l, name, passage, bounds, verdict, &v, buf_text(&why));
+		put_end(&r, &end, &recovery);
+		rc = add_verdict(l, &recovery, bounds, name, passage);
 	}
-	buf_finish(&why);
-	mem_unmap(error, bytes);
+	mem_unmap(r.error, bytes);
 	return rc;
 }
 
@@ -206,7 +217,7 @@ static int ask_model(struct live *l, const char *name, uint64_t passage)
 				       .limits = *l->options->limits,
 				       .cpu = -1};
 	s.trace = NULL;
-	s.judge = NULL;
+	struct charge charge = {.contract = s.contract};
 	s.pool = NULL;
 	s.symbols = NULL;
 	s.store = NULL;
@@ -220,9 +231,10 @@ static int ask_model(struct live *l, const char *name, uint64_t passage)
 	if (!rc)
 		rc = history_create(s.trace, &s.history, l->err);
 	if (!rc) {
-		engine = (struct recover_engine){l->options->target->engine,
-						 &l->options->target->config, s.history};
-		s.judge = judge_create(s.history, s.contract);
+		engine = (struct recover_engine){l->options->target, s.history};
+		charge.history = s.history;
+		charge.judge = judge_create(s.history, s.contract);
+		s.jury = jury_create(&charge);
 		s.symbols = symbols_create(s.trace);
 		rc = pool_create(s.ops, s.history, &job, &options, &s.pool, l->err);
 	}
@@ -240,7 +252,7 @@ static int ask_model(struct live *l, const char *name, uint64_t passage)
 	explore_destroy(x);
 	pool_destroy(s.pool);
 	symbols_destroy(s.symbols);
-	judge_destroy(s.judge);
+	judge_destroy(charge.judge);
 	trace_destroy(s.trace);
 	return rc;
 }

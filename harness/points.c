@@ -32,7 +32,7 @@ static bool by_power(const struct planning *p)
 
 static struct bounds bounds_after(const struct planning *p, uint32_t n_events)
 {
-	return history_bounds(p->s->history, p->s->contract, n_events, by_power(p));
+	return p->s->jury.bounds(p->s->jury.arg, n_events, by_power(p));
 }
 
 /* The micro-op without which no state is new, or NONE. */
@@ -66,7 +66,7 @@ static void add_point(struct planning *p, uint32_t newest, uint32_t event, struc
 
 static bool same_bounds(const struct bounds *a, const struct bounds *b)
 {
-	return a->acked == b->acked && a->durable == b->durable;
+	return a->acked == b->acked && a->durable == b->durable && a->stage == b->stage;
 }
 
 /* Whether the step just taken makes a point worth exploring, and which. */
@@ -90,10 +90,15 @@ void points_plan(struct points *points, const struct subject *subject,
 		 const struct profile *profile)
 {
 	struct planning p = {points, subject, model_create(subject->ops, profile)};
+	const struct step *steps = subject->ops->steps;
+	uint32_t before = 0, first = subject->first_event;
 	points->n = 0;
-	add_point(&p, NONE, 0, bounds_after(&p, 0));
-	for (uint32_t before = 0; model_advance(p.model); before = model_point(p.model))
-		plan_step(&p, &subject->ops->steps[before]);
+	while (before < subject->ops->n_steps && steps[before].event < first &&
+	       model_advance(p.model))
+		before = model_point(p.model);
+	add_point(&p, NONE, first, bounds_after(&p, first));
+	for (; model_advance(p.model); before = model_point(p.model))
+		plan_step(&p, &steps[before]);
 	model_destroy(p.model);
 }
 

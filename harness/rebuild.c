@@ -100,7 +100,7 @@ static int rebuild_target(struct rebuilt *c, const struct target_row *row, struc
 	c->s.id = row->id;
 	c->s.seed = row->seed;
 	c->s.contract = &c->contract;
-	c->recover = (struct recover_engine){c->target->engine, &c->target->config, c->s.history};
+	c->recover = (struct recover_engine){c->target, c->s.history};
 	c->recover_job = (struct recover_job){recover_with_engine, &c->recover};
 	return ERR_OK;
 }
@@ -130,7 +130,9 @@ int rebuild_state(struct store *store, const char *id, struct rebuilt *c, struct
 		rc = rebuild_target(c, &row, err);
 	if (!rc) {
 		c->s.identity = trace_identity(c->s.trace);
-		c->s.judge = judge_create(c->s.history, &c->contract);
+		c->charge = (struct charge){c->s.history, &c->contract,
+					    judge_create(c->s.history, &c->contract)};
+		c->s.jury = jury_create(&c->charge);
 		c->model = model_create(c->s.ops, profile);
 		rc = state_from_id(c->model, rest, &c->state, &c->held, err);
 	}
@@ -140,7 +142,7 @@ int rebuild_state(struct store *store, const char *id, struct rebuilt *c, struct
 void rebuilt_finish(struct rebuilt *c)
 {
 	model_destroy(c->model);
-	judge_destroy(c->s.judge);
+	judge_destroy(c->charge.judge);
 	trace_destroy(c->s.trace);
 	target_destroy(c->target);
 	free((void *)(uintptr_t)c->s.name);

@@ -16,6 +16,7 @@ struct rebuilt {
 	struct subject s;
 	struct target *target;
 	struct engine_contract contract;
+	struct charge charge;
 	struct recover_engine recover;
 	struct recover_job recover_job;
 	struct model *model;

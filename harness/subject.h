@@ -5,7 +5,7 @@
 
 #include "engine.h"
 #include "history.h"
-#include "judge.h"
+#include "jury.h"
 #include "ops.h"
 #include "recover.h"
 #include "store.h"
@@ -21,7 +21,8 @@ struct subject {
 	struct ops *ops;
 	struct history *history;
 	const struct engine_contract *contract;
-	struct judge *judge;
+	struct jury jury;
+	uint32_t first_event; /* crash points are those after the events before it */
 	struct symbols *symbols;
 	struct pool *pool;
 	struct store *store; /* NULL: nothing is stored */

@@ -16,6 +16,8 @@ int workload_record_child(void *arg)
 	int rc = faults_init(r->seed, &err);
 	if (!rc)
 		rc = faults_mark(&err);
+	if (!rc)
+		rc = target_plant(r->target, &err);
 	if (!rc && r->kill_at)
 		rc = faults_kill_at(r->kill_at, r->kill_passage, &err);
 	if (rc) {

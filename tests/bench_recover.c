@@ -139,7 +139,7 @@ int main(int argc, char **argv)
 	CPU_ZERO(&set);
 	CPU_SET(CPU, &set);
 	sched_setaffinity(0, sizeof set, &set);
-	struct recover_engine engine = {b.target->engine, &b.target->config, b.history};
+	struct recover_engine engine = {b.target, b.history};
 	struct recover_job job = {recover_with_engine, &engine};
 	struct pool_options options = {.jobs = 1, .cpu = CPU};
 	check(pool_create(b.ops, b.history, &job, &options, &b.pool, &err), &err);

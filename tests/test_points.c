@@ -75,7 +75,9 @@ static void compare(const char *text, const struct profile *profile)
 	struct set shown = {0};
 	struct err err;
 	ck_assert_msg(history_create(l.trace, &s.history, &err) == 0, "%s", err.text);
+	struct charge charge = {.history = s.history, .contract = &contract};
 	s.contract = &contract;
+	s.jury = jury_create(&charge);
 	if (planned(&shown, &s, profile)) {
 		struct model *model = model_create(l.ops, profile);
 		struct image *image = image_create(l.ops);

@@ -59,7 +59,7 @@ static void tear_down(void)
 }
 
 typedef int recover_fn(void *arg, const char *dir, struct contents *contents,
-		       struct engine_error *error);
+		       struct conduct *conduct, struct engine_error *error);
 
 static const struct child_limits limits = {.wall_ms = 250, .cpu_ms = 5000};
 
@@ -91,8 +91,9 @@ static uint32_t count_run(void)
 /* Keys 0 and 1: the sizes of a and b, plus one where they are there.  Then it
  * does some damage. */
 static int read_sizes(void *arg, const char *dir, struct contents *contents,
-		      struct engine_error *error)
+		      struct conduct *conduct, struct engine_error *error)
 {
+	(void)conduct;
 	static const char *const names[] = {"a", "b"};
 	char path[300];
 	(void)arg;
@@ -155,8 +156,9 @@ END_TEST
 /* ---- ends ---- */
 
 static int fail_with_path(void *arg, const char *dir, struct contents *contents,
-			  struct engine_error *error)
+			  struct conduct *conduct, struct engine_error *error)
 {
+	(void)conduct;
 	(void)arg;
 	(void)contents;
 	snprintf(error->text, sizeof error->text, "cannot read %s/a", dir);
@@ -164,8 +166,9 @@ static int fail_with_path(void *arg, const char *dir, struct contents *contents,
 }
 
 static int fail_silently(void *arg, const char *dir, struct contents *contents,
-			 struct engine_error *error)
+			 struct conduct *conduct, struct engine_error *error)
 {
+	(void)conduct;
 	(void)arg;
 	(void)dir;
 	(void)contents;
@@ -174,8 +177,9 @@ static int fail_silently(void *arg, const char *dir, struct contents *contents,
 }
 
 static int die_of_a_signal(void *arg, const char *dir, struct contents *contents,
-			   struct engine_error *error)
+			   struct conduct *conduct, struct engine_error *error)
 {
+	(void)conduct;
 	(void)arg;
 	(void)contents;
 	(void)error;
@@ -186,8 +190,10 @@ static int die_of_a_signal(void *arg, const char *dir, struct contents *contents
 	return 0;
 }
 
-static int leave(void *arg, const char *dir, struct contents *contents, struct engine_error *error)
+static int leave(void *arg, const char *dir, struct contents *contents, struct conduct *conduct,
+		 struct engine_error *error)
 {
+	(void)conduct;
 	(void)arg;
 	(void)dir;
 	(void)contents;
@@ -196,8 +202,10 @@ static int leave(void *arg, const char *dir, struct contents *contents, struct e
 	_exit(0);
 }
 
-static int hang(void *arg, const char *dir, struct contents *contents, struct engine_error *error)
+static int hang(void *arg, const char *dir, struct contents *contents, struct conduct *conduct,
+		struct engine_error *error)
 {
+	(void)conduct;
 	(void)arg;
 	(void)dir;
 	(void)contents;
@@ -209,16 +217,18 @@ static int hang(void *arg, const char *dir, struct contents *contents, struct en
 	return 0;
 }
 
-static int hang_once(void *arg, const char *dir, struct contents *contents,
+static int hang_once(void *arg, const char *dir, struct contents *contents, struct conduct *conduct,
 		     struct engine_error *error)
 {
-	return count_run() == 0 ? hang(arg, dir, contents, error)
-				: read_sizes(arg, dir, contents, error);
+	(void)conduct;
+	return count_run() == 0 ? hang(arg, dir, contents, conduct, error)
+				: read_sizes(arg, dir, contents, conduct, error);
 }
 
 static int write_without_end(void *arg, const char *dir, struct contents *contents,
-			     struct engine_error *error)
+			     struct conduct *conduct, struct engine_error *error)
 {
+	(void)conduct;
 	static char block[1 << 16];
 	char path[300];
 	(void)arg;
@@ -232,13 +242,14 @@ static int write_without_end(void *arg, const char *dir, struct contents *conten
 }
 
 static int make_a_daemon(void *arg, const char *dir, struct contents *contents,
-			 struct engine_error *error)
+			 struct conduct *conduct, struct engine_error *error)
 {
+	(void)conduct;
 	if (fork() == 0) {
 		setsid();
 		if (fork() == 0) {
 			shared->pids[0] = getpid();
-			hang(arg, dir, contents, error);
+			hang(arg, dir, contents, conduct, error);
 		}
 		_exit(0);
 	}
@@ -249,18 +260,20 @@ static int make_a_daemon(void *arg, const char *dir, struct contents *contents,
 }
 
 static int kill_the_worker_once(void *arg, const char *dir, struct contents *contents,
-				struct engine_error *error)
+				struct conduct *conduct, struct engine_error *error)
 {
+	(void)conduct;
 	if (count_run() == 3)
 		kill(getppid(), SIGKILL);
-	return read_sizes(arg, dir, contents, error);
+	return read_sizes(arg, dir, contents, conduct, error);
 }
 
 static int kill_the_worker(void *arg, const char *dir, struct contents *contents,
-			   struct engine_error *error)
+			   struct conduct *conduct, struct engine_error *error)
 {
+	(void)conduct;
 	kill(getppid(), SIGKILL);
-	return read_sizes(arg, dir, contents, error);
+	return read_sizes(arg, dir, contents, conduct, error);
 }
 
 static const struct ending {
@@ -303,10 +316,11 @@ START_TEST(each_way_to_end_is_told_apart_and_the_pool_goes_on)
 END_TEST
 
 static int leave_with_words_once(void *arg, const char *dir, struct contents *contents,
-				 struct engine_error *error)
+				 struct conduct *conduct, struct engine_error *error)
 {
+	(void)conduct;
 	if (count_run() == 0)
-		return leave(arg, dir, contents, error);
+		return leave(arg, dir, contents, conduct, error);
 	_exit(0);
 }
 
@@ -362,10 +376,11 @@ START_TEST(a_disk_that_is_too_small_is_our_fault_and_named)
 END_TEST
 
 static int fill_the_disk(void *arg, const char *dir, struct contents *contents,
-			 struct engine_error *error)
+			 struct conduct *conduct, struct engine_error *error)
 {
-	write_without_end(arg, dir, contents, error);
-	return hang(arg, dir, contents, error);
+	(void)conduct;
+	write_without_end(arg, dir, contents, conduct, error);
+	return hang(arg, dir, contents, conduct, error);
 }
 
 START_TEST(writing_too_much_exceeds_a_limit)
@@ -417,11 +432,12 @@ START_TEST(the_jobs_of_a_killed_worker_are_run_by_another)
 END_TEST
 
 static int hang_and_tell(void *arg, const char *dir, struct contents *contents,
-			 struct engine_error *error)
+			 struct conduct *conduct, struct engine_error *error)
 {
+	(void)conduct;
 	shared->pids[1] = getpid();
 	shared->pids[2] = getppid();
-	return hang(arg, dir, contents, error);
+	return hang(arg, dir, contents, conduct, error);
 }
 
 static bool alive(pid_t pid)

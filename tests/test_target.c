@@ -42,7 +42,7 @@ START_TEST(a_target_is_an_engine_and_all_its_options_or_an_error_that_helps)
 	struct buf text = {0};
 	int code = target_parse(targets[_i].text, engines, &target, &err);
 	if (code == 0)
-		config_describe(&target->config, &text);
+		target_describe(target, &text);
 	else
 		buf_printf(&text, "!%s", err.text);
 	ck_assert_str_eq(buf_text(&text), targets[_i].expected);

@@ -275,6 +275,43 @@ int history_create(const struct trace *trace, struct history **history, struct e
 	return code;
 }
 
+/* The index of a key, which is added where it is new. */
+static uint32_t invite_key(struct history *h, struct arena *arena, struct engine_bytes key)
+{
+	struct history_private *p = h->priv;
+	uint32_t known = history_key(h, key);
+	if (known != NO_KEY)
+		return known;
+	size_t n = h->n_keys + 1, size = 16;
+	while (size < 2 * n)
+		size *= 2;
+	struct engine_bytes *keys = arena_alloc(arena, n, sizeof *keys);
+	uint32_t *first_empty = arena_alloc(arena, n, sizeof *first_empty);
+	if (h->n_keys) {
+		memcpy(keys, h->keys, h->n_keys * sizeof *keys);
+		memcpy(first_empty, p->first_empty, h->n_keys * sizeof *first_empty);
+	}
+	keys[h->n_keys] =
+		(struct engine_bytes){arena_dup(arena, key.data, key.length, 1), key.length};
+	p->table = arena_alloc(arena, size, sizeof *p->table);
+	p->table_mask = (uint32_t)size - 1;
+	for (uint32_t i = 0; i < n; i++)
+		p->table[key_slot(p->table, p->table_mask, keys, keys[i])] = i + 1;
+	h->keys = keys;
+	p->first_empty = first_empty;
+	return h->n_keys++;
+}
+
+void history_invite(struct history *h, struct arena *arena, const struct engine_bytes *keys,
+		    const uint32_t *value_lengths, uint32_t n)
+{
+	struct history_guest *guests = arena_alloc(arena, n, sizeof *guests);
+	for (uint32_t i = 0; i < n; i++)
+		guests[i] = (struct history_guest){invite_key(h, arena, keys[i]), value_lengths[i]};
+	h->guests = guests;
+	h->n_guests = n;
+}
+
 static uint32_t max(uint32_t a, uint32_t b)
 {
 	return a > b ? a : b;
@@ -359,6 +396,11 @@ static uint32_t recognise(const struct history *h, uint32_t index, struct engine
 		return empty ? empty : CONTENTS_INVENTED;
 	}
 	uint32_t write = value_parse(h->keys[index], value);
+	if (write > h->n_writes && write - h->n_writes <= h->n_guests) {
+		const struct history_guest *guest = &h->guests[write - h->n_writes - 1];
+		bool same = guest->key == index && guest->value_length == value.length;
+		return same ? write : CONTENTS_INVENTED;
+	}
 	if (write == 0 || write > h->n_writes)
 		return CONTENTS_INVENTED;
 	const struct history_item *item = &h->items[h->item_of_write[write - 1]];

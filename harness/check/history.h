@@ -25,29 +25,38 @@
 #include "workload.h"
 
 struct history_change {
-	uint32_t op;      /* number of the operation in the workload, from 0 */
-	uint8_t type;     /* enum op_type: PUT, DELETE or BATCH */
-	bool failed;      /* it returned an error: it may or may not have happened */
+	uint32_t op;	       /* number of the operation in the workload, from 0 */
+	uint8_t type;	       /* enum op_type: PUT, DELETE or BATCH */
+	bool failed;	       /* it returned an error: it may or may not have happened */
 	uint32_t begun, ended; /* events (trace->events[begun]); UINT32_MAX: it never ended */
-	uint32_t first, n; /* its items: items[first..first+n) */
+	uint32_t first, n;     /* its items: items[first..first+n) */
 };
 
 struct history_item {
-	uint32_t key;   /* index into keys */
+	uint32_t key;	/* index into keys */
 	uint32_t write; /* number of the write; 0 for a delete */
 	uint32_t value_length;
 	uint32_t change; /* the change it belongs to, from 1 */
-	uint32_t shows;  /* what contents show of it: 0 for a delete, the first empty write
+	uint32_t shows;	 /* what contents show of it: 0 for a delete, the first empty write
 			    of the key for an empty value, else write */
 };
 
 /* A point of the history at which everything before a place in the trace is
  * known: how far a recovery may and must have come. */
 struct bounds {
-	uint32_t begun;   /* changes begun */
-	uint32_t acked;   /* changes that returned, failed ones too */
+	uint32_t begun;	  /* changes begun */
+	uint32_t acked;	  /* changes that returned, failed ones too */
 	uint32_t durable; /* D: the last change whose acknowledgement meant durable; all before
 			     it are durable too */
+	uint32_t stage;	  /* 0; in a nested run how far it has come (nest.h), and the numbers
+			     above are then those of what is done after the recovery */
+};
+
+/* A write that contents may show although the trace has no such operation: it
+ * is made after a recovery (session.h). */
+struct history_guest {
+	uint32_t key;	       /* index into keys */
+	uint32_t value_length; /* bytes */
 };
 
 struct history {
@@ -60,7 +69,9 @@ struct history {
 	uint32_t n_writes;
 	/* item_of_write[w - 1]: the item of write w */
 	uint32_t *item_of_write;
-	bool failures; /* some change failed */
+	bool failures;			    /* some change failed */
+	const struct history_guest *guests; /* guest i is write n_writes + 1 + i */
+	uint32_t n_guests;
 	struct history_private *priv;
 };
 
@@ -83,6 +94,12 @@ int history_create(const struct trace *trace, struct history **history, struct e
 struct bounds history_bounds(const struct history *history, const struct engine_contract *contract,
 			     uint32_t n_events, bool power);
 
+/* Lets contents show guests too: n of them, by key and length of value.  Keys
+ * that the history lacks are added to it.  Memory is from the arena that the
+ * history is from.  Once, before contents are made. */
+void history_invite(struct history *history, struct arena *arena, const struct engine_bytes *keys,
+		    const uint32_t *value_lengths, uint32_t n);
+
 /* The index of a key, or UINT32_MAX. */
 uint32_t history_key(const struct history *history, struct engine_bytes key);
 
@@ -100,8 +117,9 @@ enum { CONTENTS_ABSENT = 0 };
 struct contents {
 	uint32_t n_keys;   /* of the history */
 	uint32_t invented; /* records that no write of the workload explains */
-	char text[200];    /* the first of these, for people */
-	uint32_t write[];  /* by key: 0, a write (history_item.shows) or CONTENTS_INVENTED */
+	char text[200];	   /* the first of these, for people */
+	uint32_t write[];  /* by key: 0, a write (history_item.shows), a guest (above n_writes) or
+			      CONTENTS_INVENTED */
 };
 
 /* Bytes that the contents of this history take. */
@@ -112,7 +130,7 @@ void contents_init(const struct history *history, struct contents *contents);
 
 /* Adds one record that a recovery returned.  A record that no write explains,
  * or whose key was there before, counts as invented. */
-void contents_add(const struct history *history, struct contents *contents,
-		  struct engine_bytes key, struct engine_bytes value);
+void contents_add(const struct history *history, struct contents *contents, struct engine_bytes key,
+		  struct engine_bytes value);
 
 #endif

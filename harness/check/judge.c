@@ -64,6 +64,11 @@ static const struct {
 	[RULE_O5] = {"O5", "atomic"},
 	[RULE_O6] = {"O6", "no resurrection"},
 	[RULE_O7] = {"O7", "in flight"},
+	[RULE_O8] = {"O8", "agreement"},
+	[RULE_O9] = {"O9", "idempotent"},
+	[RULE_O10] = {"O10", "recovery is crash-safe"},
+	[RULE_O11] = {"O11", "stays"},
+	[RULE_O12] = {"O12", "usable"},
 };
 
 const char *rule_name(enum rule rule)

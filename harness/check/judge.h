@@ -9,6 +9,17 @@
  *   O6 resurrection what a durable delete removed stays removed
  *   O7 in flight    the change in flight is wholly there or wholly not
  *
+ * and, judged by others from more than one look at the contents:
+ *
+ *   O8 agreement    scan, point reads and the engine's own check agree
+ *                   (recover_with_engine)
+ *   O9 idempotent   closing and opening again gives the same contents
+ *   O10 recovery is crash-safe   every crash state of a recovery recovers to
+ *                   something that was acceptable before it
+ *   O11 stays       what a recovery has shown is not lost by a second crash
+ *   O12 usable      writes, a sync and a clean reopening work after a recovery
+ *                   (O9 to O12: session.h, nest.h)
+ *
  * What counts as there, and what follows from it, is defined in judge.c.  In
  * short: p is the longest prefix of the changes, no longer than what had begun,
  * that gives the contents.  O4: p exists (where the contract promises order).
@@ -27,7 +38,21 @@
 #include "buf.h"
 #include "history.h"
 
-enum rule { RULE_O1 = 1, RULE_O2, RULE_O3, RULE_O4, RULE_O5, RULE_O6, RULE_O7, RULES_END };
+enum rule {
+	RULE_O1 = 1,
+	RULE_O2,
+	RULE_O3,
+	RULE_O4,
+	RULE_O5,
+	RULE_O6,
+	RULE_O7,
+	RULE_O8,
+	RULE_O9,
+	RULE_O10,
+	RULE_O11,
+	RULE_O12,
+	RULES_END
+};
 
 /* "O2" and "durable"; "" beyond the table. */
 const char *rule_name(enum rule rule);
@@ -39,7 +64,7 @@ struct verdict {
 	uint32_t broken; /* RULE_BITs; 0 is acceptable */
 	bool has_prefix;
 	uint32_t prefix; /* p, where has_prefix */
-	uint32_t loss;   /* acknowledged changes that are not there: those after p where
+	uint32_t loss;	 /* acknowledged changes that are not there: those after p where
 			    has_prefix, else those that no key shows to be there.  Failed
 			    ones and keys with invented values do not count */
 };
@@ -49,12 +74,11 @@ struct verdict {
  * much was lost, also in the number of lost changes).  Released by
  * judge_destroy (NULL is fine). */
 struct judge;
-struct judge *judge_create(const struct history *history,
-			   const struct engine_contract *contract);
+struct judge *judge_create(const struct history *history, const struct engine_contract *contract);
 void judge_destroy(struct judge *judge);
 
-/* Judges contents that a recovery returned.  O1 is not seen from here: it is
- * broken where there are no contents to judge. */
+/* Judges contents that a recovery returned, by O2 to O7.  O1 is not seen from
+ * here: it is broken where there are no contents to judge. */
 void judge_contents(struct judge *judge, const struct contents *contents,
 		    const struct bounds *bounds, struct verdict *verdict);
 
@@ -67,7 +91,7 @@ void judge_reference(const struct history *history, const struct engine_contract
 /* Explains a violation of one rule in a sentence without a full stop: which
  * key, which operation (numbered as in the workload), what was promised and what
  * was found instead.  Appends to out; nothing where the rule is not broken, and
- * for O1. */
+ * for rules other than O2 to O7. */
 void judge_explain(struct judge *judge, const struct contents *contents,
 		   const struct bounds *bounds, enum rule rule, struct buf *out);
 

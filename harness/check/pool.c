@@ -1,8 +1,12 @@
 /* The caller's side of a pool: hands out jobs, collects results, replaces
- * workers that died.  See worker.h for what is shared. */
+ * workers that died.  See worker.h for what is shared.
+ *
+ * A pool in the calling process has one seat, whose worker is called where
+ * another would be woken. */
 #include "recover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -43,6 +47,8 @@ struct pool {
 	struct err err; /* why the last worker was given up */
 	void *shared;
 	size_t shared_bytes;
+	struct worker *here; /* of a pool in the calling process, or NULL */
+	int output[2];	     /* what standard output and error were before it */
 };
 
 static struct bell *pool_bell(const struct pool *pool)
@@ -195,29 +201,79 @@ static int pool_start(struct pool *pool, const struct plan *plan, const char *pa
 	return rc ? rc : wait_until_ready(pool, err);
 }
 
+static size_t aligned(size_t bytes)
+{
+	return (bytes + 15) & ~(size_t)15;
+}
+
+static struct pool *pool_new(const struct ops *ops, const struct history *history,
+			     const struct recover_job *job, const struct pool_options *options,
+			     uint32_t n_seats, struct plan *plan)
+{
+	struct pool *pool = mem_alloc(1, sizeof *pool);
+	pool->n_seats = n_seats;
+	pool->seats = mem_alloc(pool->n_seats, sizeof *pool->seats);
+	pool->job = *job;
+	*plan = (struct plan){.ops = ops,
+			      .history = history,
+			      .job = &pool->job,
+			      .parent = pool->parent,
+			      .limits = options->limits,
+			      .cpu = options->cpu};
+	child_limits_expand(&plan->limits);
+	plan->contents_at = aligned(sizeof(struct slot) + ops->n_objects * sizeof(struct held));
+	plan->answer_at = plan->contents_at + aligned(contents_bytes(history));
+	plan->slot_bytes = whole_pages(plan->answer_at + job->answer_bytes);
+	return pool;
+}
+
 int pool_create(const struct ops *ops, const struct history *history, const struct recover_job *job,
 		const struct pool_options *options, struct pool **out, struct err *err)
 {
-	struct pool *pool = mem_alloc(1, sizeof *pool);
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	pool->n_seats = options->jobs ? options->jobs : cpus > 0 ? (uint32_t)cpus : 1;
-	pool->seats = mem_alloc(pool->n_seats, sizeof *pool->seats);
-	pool->job = *job;
-	struct plan plan = {.ops = ops,
-			    .history = history,
-			    .job = &pool->job,
-			    .parent = pool->parent,
-			    .limits = options->limits,
-			    .cpu = options->cpu};
-	child_limits_expand(&plan.limits);
-	plan.contents_at =
-		(sizeof(struct slot) + ops->n_objects * sizeof(struct held) + 15) & ~(size_t)15;
-	plan.slot_bytes = whole_pages(plan.contents_at + contents_bytes(history));
+	uint32_t n = options->jobs ? options->jobs : cpus > 0 ? (uint32_t)cpus : 1;
+	struct plan plan;
+	struct pool *pool = pool_new(ops, history, job, options, n, &plan);
 	int rc = pool_start(pool, &plan, options->parent, err);
 	*out = rc ? NULL : pool;
 	if (rc)
 		pool_destroy(pool);
 	return rc;
+}
+
+int pool_create_here(const struct ops *ops, const struct history *history,
+		     const struct recover_job *job, const struct pool_options *options,
+		     struct pool **out, struct err *err)
+{
+	struct plan plan;
+	struct pool *pool = pool_new(ops, history, job, options, 1, &plan);
+	int rc = area_choose(options->parent, pool->parent, err);
+	if (!rc)
+		rc = pool_map(pool, &plan, err);
+	*out = rc ? NULL : pool;
+	if (rc) {
+		pool_destroy(pool);
+		return rc;
+	}
+	fflush(NULL);
+	for (int fd = 0; fd < 2; fd++)
+		pool->output[fd] = fcntl(fd + 1, F_DUPFD_CLOEXEC, 3);
+	pool->here = worker_create(&pool->seats[0].plan);
+	pool->seats[0].pid = getpid();
+	return ERR_OK;
+}
+
+/* Recoveries printed to files of the worker's own. */
+static void leave_here(struct pool *pool)
+{
+	worker_destroy(pool->here);
+	for (int fd = 0; fd < 2; fd++) {
+		dup2(pool->output[fd], fd + 1);
+		close(pool->output[fd]);
+	}
+	mem_unmap(pool->shared, pool->shared_bytes);
+	free(pool->seats);
+	free(pool);
 }
 
 /* Waits for a worker that was told to quit, and kills it where that takes too
@@ -236,6 +292,10 @@ void pool_destroy(struct pool *pool)
 {
 	if (!pool)
 		return;
+	if (pool->here) {
+		leave_here(pool);
+		return;
+	}
 	for (uint32_t i = 0; i < pool->n_seats && pool->shared; i++) {
 		struct channel *c = pool->seats[i].plan.channel;
 		__atomic_store_n(&c->quit, 1, __ATOMIC_SEQ_CST);
@@ -260,12 +320,18 @@ static void release_lent(struct pool *pool)
 }
 
 /* Puts a slot into its worker's queue. */
-static void hand_over(struct seat *seat, uint32_t slot)
+static void hand_over(struct pool *pool, struct seat *seat, uint32_t slot)
 {
 	struct channel *c = seat->plan.channel;
 	c->queue[c->submitted % SLOTS] = slot;
 	__atomic_add_fetch(&c->submitted, 1, __ATOMIC_SEQ_CST);
-	bell_ring(&c->bell);
+	if (pool->here) {
+		worker_do(pool->here, plan_slot(&seat->plan, slot));
+		c->recoveries++;
+		c->done++;
+	} else {
+		bell_ring(&c->bell);
+	}
 }
 
 /* The worker with the fewest jobs before it, and a free slot of it. */
@@ -289,6 +355,11 @@ static struct seat *find_slot(struct pool *pool, uint32_t *slot)
 
 bool pool_submit(struct pool *pool, const struct state *state, uint64_t tag)
 {
+	return pool_errand(pool, state, 0, tag);
+}
+
+bool pool_errand(struct pool *pool, const struct state *state, uint64_t order, uint64_t tag)
+{
 	uint32_t i;
 	release_lent(pool);
 	struct seat *seat = find_slot(pool, &i);
@@ -299,12 +370,13 @@ bool pool_submit(struct pool *pool, const struct state *state, uint64_t tag)
 	slot->point = state->point;
 	slot->n_held = state->n_held;
 	slot->tear = state->tear;
+	slot->order = order;
 	slot->again = 0;
 	if (state->n_held)
 		memcpy(slot_held(slot), state->held, state->n_held * sizeof *state->held);
 	seat->use[i] = SLOT_BUSY;
 	pool->busy++;
-	hand_over(seat, i);
+	hand_over(pool, seat, i);
 	return true;
 }
 
@@ -323,9 +395,13 @@ static bool seat_take(struct pool *pool, struct seat *seat, struct recovery *rec
 	}
 	*recovery = (struct recovery){.tag = slot->tag,
 				      .end = (enum recovery_end)slot->end,
-				      .survivors = slot->survivors};
+				      .survivors = slot->survivors,
+				      .conduct = slot->conduct};
 	memcpy(recovery->text, slot->text, sizeof recovery->text);
-	if (slot->end == RECOVERY_OK)
+	recovery->conduct.disagreement[sizeof recovery->conduct.disagreement - 1] = '\0';
+	if (slot->order)
+		recovery->answer = plan_answer(&seat->plan, slot);
+	else if (slot->end == RECOVERY_OK)
 		recovery->contents = plan_contents(&seat->plan, slot);
 	seat->use[i] = SLOT_LENT;
 	pool->lent = &seat->use[i];
@@ -355,7 +431,7 @@ static void start_alone(struct pool *pool)
 			continue;
 		*use = SLOT_BUSY;
 		pool->again--;
-		hand_over(seat, (uint32_t)(use - seat->use));
+		hand_over(pool, seat, (uint32_t)(use - seat->use));
 		if (seat->pid <= 0)
 			fail_head(seat, pool->err.text);
 		return;

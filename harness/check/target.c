@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faults.h"
 #include "mem.h"
+#include "planted.h"
 
 /* A piece of a text that is not terminated. */
 struct piece {
@@ -99,12 +101,34 @@ static int check_value(const struct engine *engine, const struct engine_option *
 	return ERR_OK;
 }
 
+static int parse_mutant(struct target *target, struct piece name, struct err *err)
+{
+	size_t prefix = strlen(target->engine->name);
+	struct buf known = {0};
+	for (const struct planted_bug *bug = planted_bugs; bug->name && !target->mutant; bug++) {
+		bool ours = strncmp(bug->name, target->engine->name, prefix) == 0 &&
+			    bug->name[prefix] == '/';
+		if (ours && piece_is(name, bug->name))
+			target->mutant = mem_dup(name.at, name.n);
+		else if (ours)
+			buf_printf(&known, "%s%s", known.len ? ", " : "", bug->name);
+	}
+	if (!target->mutant)
+		err_set(err, ERR_USAGE, "%s has no planted bug \"%.*s\"; known are: %s",
+			target->engine->name, (int)name.n, name.at,
+			known.len ? buf_text(&known) : "none");
+	buf_finish(&known);
+	return target->mutant ? ERR_OK : ERR_USAGE;
+}
+
 static int parse_option(struct target *target, struct piece word, struct err *err)
 {
 	const struct engine *engine = target->engine;
 	const char *equals = memchr(word.at, '=', word.n);
 	struct piece name = {word.at, equals ? (size_t)(equals - word.at) : word.n};
 	size_t i = 0;
+	if (equals && piece_is(name, "mutant") && !target->mutant)
+		return parse_mutant(target, (struct piece){equals + 1, word.n - name.n - 1}, err);
 	while (i < count_options(engine) && !piece_is(name, engine->options[i].name))
 		i++;
 	if (i == count_options(engine))
@@ -168,6 +192,7 @@ void target_destroy(struct target *target)
 	for (size_t i = 0; target->values && i < count_options(target->engine); i++)
 		free(target->values[i]);
 	free(target->values);
+	free(target->mutant);
 	free(target);
 }
 
@@ -182,13 +207,24 @@ void target_canonical(const struct target *target, struct buf *out)
 		buf_printf(out, "%c%s=%s", before, o->name, target->values[i]);
 		before = ',';
 	}
+	if (target->mutant)
+		buf_printf(out, "%cmutant=%s", before, target->mutant);
 }
 
-void config_describe(const struct engine_config *config, struct buf *out)
+void target_describe(const struct target *target, struct buf *out)
 {
-	for (size_t i = 0; config->options && config->options[i].name; i++)
+	const struct engine_config *config = &target->config;
+	size_t i = 0;
+	for (; config->options && config->options[i].name; i++)
 		buf_printf(out, "%s%s=%s", i ? "," : "", config->options[i].name,
 			   config->values[i]);
+	if (target->mutant)
+		buf_printf(out, "%smutant=%s", i ? "," : "", target->mutant);
+}
+
+int target_plant(const struct target *target, struct err *err)
+{
+	return target->mutant ? faults_enable_mutant(target->mutant, err) : ERR_OK;
 }
 
 /* Whether `value` is one of "a|b|c", which ends at `end`. */

@@ -1,5 +1,6 @@
 /* Targets as text: "wal:variant=hardened,sync=sync" → an engine and a value for
- * each of its options. */
+ * each of its options.  One further option is the harness's own: mutant=NAME turns
+ * a planted bug of the engine on (planted.h), while it runs and while it recovers. */
 #ifndef POWERCUT_TARGET_H
 #define POWERCUT_TARGET_H
 
@@ -11,6 +12,7 @@ struct target {
 	const struct engine *engine;
 	struct engine_config config;
 	char **values; /* what config.values points to */
+	char *mutant;  /* the planted bug's name, or NULL */
 };
 
 /* Parses text against a NULL-terminated table of engines.  Options that are not
@@ -31,7 +33,11 @@ void target_canonical(const struct target *target, struct buf *out);
 /* Appends all options, given or not, in the order of the engine's table:
  * "variant=hardened,sync=sync,batch=8".  target_parse accepts it after the
  * engine's name. */
-void config_describe(const struct engine_config *config, struct buf *out);
+void target_describe(const struct target *target, struct buf *out);
+
+/* Turns the target's planted bug on in this process, in which faults_init must
+ * have been called; nothing where it has none. */
+int target_plant(const struct target *target, struct err *err);
 
 /* Whether a fault point is reachable in a run with these options that did all of
  * `done` (enum engine_need, or'ed). */

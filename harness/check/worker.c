@@ -76,7 +76,8 @@ static int recover_in_child(void *arg)
 	/* A recovery sees nothing of ours that is open. */
 	close_range(3, ~0U, 0);
 	contents_init(a->plan->history, contents);
-	int rc = a->plan->job->recover(a->plan->job->arg, a->dir, contents, &a->slot->error);
+	int rc = a->plan->job->recover(a->plan->job->arg, a->dir, contents, &a->slot->conduct,
+				       &a->slot->error);
 	a->slot->answer = rc == 0 ? ANSWER_CONTENTS : ANSWER_ERROR;
 	return rc == 0 ? 0 : 1;
 }
@@ -212,13 +213,18 @@ static void drop_disk(struct worker *w)
 	w->disk = NULL;
 }
 
-/* Shows the state; where that fails, on a new disk. */
-static int show(struct worker *w, struct slot *slot, struct err *err)
+static struct state slot_state(struct slot *slot)
 {
-	struct state state = {.point = slot->point,
+	return (struct state){.point = slot->point,
 			      .n_held = slot->n_held,
 			      .held = slot_held(slot),
 			      .tear = slot->tear};
+}
+
+/* Shows the state; where that fails, on a new disk. */
+static int show(struct worker *w, struct slot *slot, struct err *err)
+{
+	struct state state = slot_state(slot);
 	for (int attempt = 0;; attempt++) {
 		int rc = need_disk(w, err);
 		if (!rc)
@@ -231,7 +237,31 @@ static int show(struct worker *w, struct slot *slot, struct err *err)
 	}
 }
 
-static void run_job(struct worker *w, struct slot *slot)
+/* What it did is undone, whatever it was. */
+static void clean_up(struct worker *w)
+{
+	struct err err;
+	clear_output(w);
+	if (w->disk && disk_restore(w->disk, &err) != ERR_OK)
+		drop_disk(w);
+}
+
+static void run_errand(struct worker *w, struct slot *slot)
+{
+	struct err err = {0};
+	struct state state = slot_state(slot);
+	void *answer = plan_answer(w->plan, slot);
+	memset(answer, 0, w->plan->job->answer_bytes);
+	if (show(w, slot, &err) != ERR_OK) {
+		end_as(slot, RECOVERY_BROKEN, "%.250s", err.text);
+		return;
+	}
+	end_as(slot, RECOVERY_OK, "%s", "");
+	w->plan->job->errand(w->plan->job->errand_arg, &state, slot->order, w->dir, answer);
+	clean_up(w);
+}
+
+static void run_recovery(struct worker *w, struct slot *slot)
 {
 	struct err err = {0};
 	struct attempt attempt = {w->plan, slot, w->dir};
@@ -243,7 +273,7 @@ static void run_job(struct worker *w, struct slot *slot)
 	}
 	slot->answer = ANSWER_NONE;
 	slot->error.text[0] = '\0';
-	slot->survivors = false;
+	memset(&slot->conduct, 0, sizeof slot->conduct);
 	int rc = show(w, slot, &err);
 	if (!rc)
 		rc = child_run(recover_in_child, &attempt, w->plan->parent, &limits, &result, &err);
@@ -254,9 +284,30 @@ static void run_job(struct worker *w, struct slot *slot)
 	doubt_failure(w, slot);
 	if (slot->again)
 		end_again(slot, &limits);
-	clear_output(w);
-	if (w->disk && disk_restore(w->disk, &err) != ERR_OK)
+	clean_up(w);
+}
+
+void worker_do(struct worker *w, struct slot *slot)
+{
+	slot->survivors = false;
+	if (slot->order)
+		run_errand(w, slot);
+	else
+		run_recovery(w, slot);
+}
+
+struct worker *worker_create(const struct plan *plan)
+{
+	struct worker *w = mem_alloc(1, sizeof *w);
+	w->plan = plan;
+	return w;
+}
+
+void worker_destroy(struct worker *w)
+{
+	if (w)
 		drop_disk(w);
+	free(w);
 }
 
 /* ---- life ---- */
@@ -278,7 +329,7 @@ static void loop(struct worker *w)
 			bell_wait(&c->bell, bell, 60000);
 			continue;
 		}
-		run_job(w, plan_slot(w->plan, c->queue[c->done % SLOTS]));
+		worker_do(w, plan_slot(w->plan, c->queue[c->done % SLOTS]));
 		if (++c->recoveries % PUBLISH_EVERY == 0)
 			publish(c);
 		uint32_t done = __atomic_add_fetch(&c->done, 1, __ATOMIC_SEQ_CST);

@@ -27,6 +27,7 @@ struct slot {
 	uint32_t point;
 	uint32_t n_held;
 	struct tear tear;
+	uint64_t order; /* of an errand; 0: recover */
 	uint32_t again; /* 0, or why this is run again, alone */
 	/* The result. */
 	uint32_t end; /* enum recovery_end, or AGAIN_… */
@@ -34,8 +35,9 @@ struct slot {
 	char text[256];
 	/* Set by the recovery itself. */
 	uint32_t answer;
+	struct conduct conduct;
 	struct engine_error error;
-	/* Followed by room for held and contents: see below. */
+	/* Followed by room for held, contents and an errand's answer: see below. */
 };
 
 enum worker_phase { WORKER_STARTING, WORKER_READY, WORKER_FAILED };
@@ -66,7 +68,7 @@ struct plan {
 	struct bell *bell; /* rung by workers */
 	struct channel *channel;
 	char *slots;
-	size_t slot_bytes, contents_at;
+	size_t slot_bytes, contents_at, answer_at;
 };
 
 static inline struct slot *plan_slot(const struct plan *plan, uint32_t i)
@@ -85,10 +87,21 @@ static inline struct contents *plan_contents(const struct plan *plan, struct slo
 	return (struct contents *)(void *)((char *)slot + plan->contents_at);
 }
 
+static inline void *plan_answer(const struct plan *plan, struct slot *slot)
+{
+	return (char *)slot + plan->answer_at;
+}
+
 void bell_ring(struct bell *bell);
 /* Sleeps while count is what it was, at most that long. */
 void bell_wait(struct bell *bell, uint32_t count, uint32_t timeout_ms);
 uint32_t bell_count(const struct bell *bell);
+
+/* A worker's own things, of which a process may have one more (pool_create_here). */
+struct worker;
+struct worker *worker_create(const struct plan *plan);
+void worker_destroy(struct worker *worker);
+void worker_do(struct worker *worker, struct slot *slot);
 
 /* The life of a worker, in its own process, which dies with parent. */
 void worker_main(const struct plan *plan, pid_t parent) __attribute__((noreturn));

@@ -59,7 +59,7 @@ static struct bounds bounds_at(struct rebuilt *c)
 static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *out)
 {
 	struct bounds bounds = bounds_at(c);
-	struct verdict verdict = {.broken = RULE_BIT(RULE_O1)};
+	struct verdict verdict;
 	struct buf why = {0}, contract = {0};
 	contract_describe(&c->contract, &contract);
 	buf_printf(out, "target     %s\n", c->s.name);
@@ -69,9 +69,9 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 	buf_printf(out,
 		   "history    %u changes begun, %u acknowledged, %u of them durable by contract\n",
 		   bounds.begun, bounds.acked, bounds.durable);
-	bool unsure = r->end == RECOVERY_UNSTABLE || r->end == RECOVERY_BROKEN;
+	bool unsure = recovery_unsure(r);
+	jury_judge(&c->s.jury, r, &bounds, &verdict);
 	if (r->end == RECOVERY_OK) {
-		judge_contents(c->s.judge, r->contents, &bounds, &verdict);
 		if (verdict.has_prefix)
 			buf_printf(out, "recovered  the first %u changes\n", verdict.prefix);
 		else
@@ -83,10 +83,7 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 		if (!(verdict.broken & RULE_BIT(rule)))
 			continue;
 		buf_clear(&why);
-		if (r->end == RECOVERY_OK)
-			judge_explain(c->s.judge, r->contents, &bounds, (enum rule)rule, &why);
-		else
-			buf_string(&why, r->text);
+		jury_explain(&c->s.jury, r, &bounds, (enum rule)rule, &why);
 		buf_printf(out, "breaks     %s %s: %s\n", rule_name((enum rule)rule),
 			   rule_promise((enum rule)rule), buf_text(&why));
 	}
