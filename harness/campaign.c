@@ -362,6 +362,7 @@ static int add_finding(struct job *job, const struct cause *cause, uint64_t *met
 		.state = cause->state,
 		.explanation = cause->explanation,
 		.states = cause->states,
+		.found_after = cause->found_after,
 	};
 	row.expected = is_expected(job->what->expected, &row, met);
 	job->findings++;

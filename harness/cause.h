@@ -22,6 +22,7 @@ struct cause {
 	size_t n_sites;
 	uint32_t culprit;  /* the step that brought the failure, where nothing is lost */
 	uint64_t states;   /* failing states with this cause */
+	uint64_t found_after; /* states looked at until the first of them, all profiles */
 	uint32_t profiles; /* bit i: the i-th profile of profile_table shows it */
 	/* The representative: the first one found, made minimal. */
 	char *state; /* ID */

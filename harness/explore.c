@@ -53,9 +53,10 @@ struct failed {
 struct waiting {
 	struct state state; /* held is a copy of its own */
 	struct digest digest;
-	uint32_t at; /* index into points */
-	bool first;  /* first time its image is met under this profile */
-	bool whole;  /* nothing is held back or torn */
+	uint32_t at;	 /* index into points */
+	bool first;	 /* first time its image is met under this profile */
+	bool whole;	 /* nothing is held back or torn */
+	uint64_t looked; /* states looked at when it came */
 };
 
 struct window {
@@ -274,7 +275,8 @@ static void attribute(struct explore *x, const struct waiting *w, const struct v
 			    : causes_known(x->causes, rule, &w->state);
 	if (!cause)
 		cause = new_cause(x, w, rule, r);
-	cause->states++;
+	if (!cause->states++)
+		cause->found_after = w->looked;
 	cause->rules |= verdict->broken;
 	cause->profiles |= 1u << (x->profile - profile_table);
 }
@@ -400,8 +402,12 @@ static void enqueue(struct explore *x, const struct state *state, struct digest 
 	if (x->rc)
 		return;
 	struct waiting *w = &x->queue[x->tail % WAITING_MAX];
-	*w = (struct waiting){*state, digest, at, first,
-			      state->n_held == 0 && state->tear.object == NONE};
+	*w = (struct waiting){*state,
+			      digest,
+			      at,
+			      first,
+			      state->n_held == 0 && state->tear.object == NONE,
+			      x->looked_before + x->looked};
 	w->state.held = state->n_held ? (const struct held *)(const void *)mem_dup(
 						state->held, state->n_held * sizeof *state->held)
 				      : NULL;

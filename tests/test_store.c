@@ -978,7 +978,7 @@ START_TEST(a_newer_database_is_refused_and_left_alone)
 	store_close(create("x.db"));
 	execute("x.db", "PRAGMA user_version = 99");
 	both_refuse("x.db", ERR_VERSION,
-		    "x.db: made by another powercut: database version 99, expected at most 1");
+		    "x.db: made by another powercut: database version 99, expected at most 2");
 }
 END_TEST
 
@@ -1044,7 +1044,7 @@ END_TEST
 
 START_TEST(a_database_without_its_tables_is_refused)
 {
-	execute("x.db", "PRAGMA application_id = 0x50574354; PRAGMA user_version = 1;"
+	execute("x.db", "PRAGMA application_id = 0x50574354; PRAGMA user_version = 2;"
 			"CREATE TABLE campaigns(id)");
 	struct store *store = reopen("x.db");
 	struct err err = {0};
@@ -1062,7 +1062,7 @@ START_TEST(a_database_of_version_0_is_migrated)
 {
 	execute("x.db", "PRAGMA application_id = 0x50574354");
 	store_close(reopen("x.db"));
-	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "1");
+	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "2");
 	struct store *store = create("x.db");
 	add_target(store);
 	store_close(store);
@@ -1082,17 +1082,17 @@ static int fail_half_way(sqlite3 *db, struct err *err)
 	return err_set(err, ERR_CORRUPT, "no good");
 }
 
-/* A database of version 1 with a row, migrated by two more steps. */
-static int migrate(schema_step *second, schema_step *third, struct err *err)
+/* A database with a row, migrated by two more steps. */
+static int migrate(schema_step *one, schema_step *two, struct err *err)
 {
 	struct store *store = create("x.db");
 	struct fault_row row = {.target = add_target(store), .name = "a/b/c"};
 	ok(store_add_fault(store, &row, &failure));
 	store_close(store);
-	schema_step *const steps[] = {schema_steps[0], second, third};
+	schema_step *const steps[] = {schema_steps[0], schema_steps[1], one, two};
 	sqlite3 *db = NULL;
 	ck_assert_int_eq(sqlite3_open("x.db", &db), SQLITE_OK);
-	int rc = schema_migrate(db, steps, 3, err);
+	int rc = schema_migrate(db, steps, 4, err);
 	ck_assert(sqlite3_get_autocommit(db));
 	sqlite3_close(db);
 	return rc;
@@ -1102,8 +1102,8 @@ START_TEST(migrations_go_step_by_step_and_keep_the_rows)
 {
 	struct err err = {0};
 	ck_assert_int_eq(migrate(add_a_column, fail_half_way, &err), ERR_CORRUPT);
-	ck_assert_str_eq(err.text, "from database version 2 to 3: no good");
-	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "2");
+	ck_assert_str_eq(err.text, "from database version 3 to 4: no good");
+	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "3");
 	ck_assert_str_eq(ask("x.db", "SELECT name || note FROM faults"), "a/b/cx");
 }
 END_TEST
@@ -1112,7 +1112,7 @@ START_TEST(a_migration_that_fails_leaves_the_version_before_it)
 {
 	struct err err = {0};
 	ck_assert_int_eq(migrate(fail_half_way, add_a_column, &err), ERR_CORRUPT);
-	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "1");
+	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "2");
 	store_close(reopen("x.db"));
 	ck_assert_str_eq(ask("x.db", "SELECT name FROM faults"), "a/b/c");
 }

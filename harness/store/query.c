@@ -151,6 +151,15 @@ int store_next_outcome(struct store *store, struct store_query **q, int64_t targ
 		    err);
 }
 
+int store_next_trace(struct store *store, struct store_query **q, uint32_t head,
+		     struct trace_row *row, struct err *err)
+{
+	row->bytes = NULL;
+	row->length = 0;
+	return next(store, q, TABLE_TRACE, "WHERE identity >> 32 & 4294967295 = ?1 ORDER BY id",
+		    head, NULL, row, err);
+}
+
 int store_next_verdict(struct store *store, struct store_query **q, int64_t target,
 		       const char *verdict, struct outcome_row *row, struct err *err)
 {

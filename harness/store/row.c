@@ -42,6 +42,8 @@ static const struct field campaign_fields[] = {
 static const struct field trace_fields[] = {
 	FIELD_ID_OF(trace_row),
 	FIELD_BITS_OF(trace_row, identity),
+	FIELD(trace_row, parent),
+	FIELD(trace_row, first_event),
 };
 
 static const struct field target_fields[] = {
@@ -76,6 +78,10 @@ static const struct field coverage_fields[] = {
 	FIELD(coverage_row, violations),
 	FIELD(coverage_row, inconclusive),
 	FIELD(coverage_row, loss),
+	FIELD(coverage_row, recoverable),
+	FIELD(coverage_row, again),
+	FIELD(coverage_row, nested),
+	FIELD(coverage_row, nested_left_out),
 };
 
 static const struct field point_fields[] = {
@@ -115,7 +121,9 @@ static const struct field fault_fields[] = {
 	FIELD_REF_OF(fault_row, target),
 	FIELD(fault_row, name),
 	FIELD(fault_row, passages),
+	FIELD(fault_row, recoveries),
 	FIELD(fault_row, crashes),
+	FIELD(fault_row, reachable),
 };
 
 static const struct field finding_fields[] = {
@@ -134,6 +142,7 @@ static const struct field finding_fields[] = {
 	FIELD(finding_row, state),
 	FIELD(finding_row, explanation),
 	FIELD(finding_row, states),
+	FIELD(finding_row, found_after),
 	FIELD(finding_row, expected),
 };
 

@@ -139,6 +139,18 @@ static const char version_1[] =
 	"CREATE INDEX findings_by_fingerprint ON findings(fingerprint);\n"
 	"CREATE INDEX findings_by_target ON findings(target);\n";
 
+/* Nested runs, and the fault points that should have been passed. */
+static const char version_2[] =
+	"ALTER TABLE traces ADD COLUMN parent TEXT NOT NULL DEFAULT '';\n"
+	"ALTER TABLE traces ADD COLUMN first_event INTEGER NOT NULL DEFAULT 0;\n"
+	"ALTER TABLE coverage ADD COLUMN recoverable INTEGER NOT NULL DEFAULT 0;\n"
+	"ALTER TABLE coverage ADD COLUMN again INTEGER NOT NULL DEFAULT 0;\n"
+	"ALTER TABLE coverage ADD COLUMN nested INTEGER NOT NULL DEFAULT 0;\n"
+	"ALTER TABLE coverage ADD COLUMN nested_left_out INTEGER NOT NULL DEFAULT 0;\n"
+	"ALTER TABLE faults ADD COLUMN recoveries INTEGER NOT NULL DEFAULT 0;\n"
+	"ALTER TABLE faults ADD COLUMN reachable INTEGER NOT NULL DEFAULT 0;\n"
+	"ALTER TABLE findings ADD COLUMN found_after INTEGER NOT NULL DEFAULT 0;\n";
+
 /* Why the operating system refused, 0 if that is not known. */
 static int system_errno(sqlite3 *db)
 {
@@ -195,7 +207,12 @@ static int to_version_1(sqlite3 *db, struct err *err)
 	return rc ? rc : execute(db, version_1, "cannot make the database", err);
 }
 
-schema_step *const schema_steps[] = {to_version_1};
+static int to_version_2(sqlite3 *db, struct err *err)
+{
+	return execute(db, version_2, "cannot be brought up to date", err);
+}
+
+schema_step *const schema_steps[] = {to_version_1, to_version_2};
 _Static_assert(sizeof schema_steps / sizeof *schema_steps == STORE_VERSION,
 	       "each version has the step that leads to it (S3)");
 

@@ -25,7 +25,7 @@
 #include "buf.h"
 #include "err.h"
 
-enum { STORE_VERSION = 1, STORE_APPLICATION_ID = 0x50574354 /* "PWCT" */ };
+enum { STORE_VERSION = 2, STORE_APPLICATION_ID = 0x50574354 /* "PWCT" */ };
 
 struct store;
 
@@ -66,10 +66,12 @@ int store_finish_campaign(struct store *store, int64_t id, const char *finished,
 struct trace_row {
 	int64_t id;
 	uint64_t identity;
-	const void *bytes; /* as trace_codec.h encodes it */
+	const char *parent;   /* of a recovery's own run: the state that was recovered; else "" */
+	uint32_t first_event; /* of that run; the events before it led to the state */
+	const void *bytes;    /* as trace_codec.h encodes it; not read by store_next_trace */
 	size_t length;
 };
-/* A trace that is already there (same bytes) is not stored twice. */
+/* A trace that is already there (same bytes, same parent) is not stored twice. */
 int store_add_trace(struct store *store, struct trace_row *row, struct err *err);
 
 struct target_row {
@@ -103,6 +105,10 @@ struct coverage_row {
 	uint64_t violations;  /* failing (image, history) pairs */
 	uint64_t inconclusive;
 	uint32_t loss;        /* most acknowledged changes lost by any state */
+	uint64_t recoverable; /* recoveries that went well and could be crashed in turn */
+	uint64_t again;       /* of these, the ones that were: run again, recorded, crashed */
+	uint64_t nested;      /* states that were tested then: after two crashes or more */
+	uint64_t nested_left_out; /* further ones that the profile allows; a lower bound */
 };
 /* One row for each target and profile. */
 int store_add_coverage(struct store *store, const struct coverage_row *row, struct err *err);
@@ -139,7 +145,9 @@ struct fault_row {
 	int64_t target;
 	const char *name;
 	uint64_t passages; /* in the recorded run */
+	uint64_t recoveries; /* recoveries that passed it */
 	uint64_t crashes;  /* states tested at crash points between it and the next */
+	bool reachable;    /* with these options and what was done, it should have been passed */
 };
 /* One row for each target and name. */
 int store_add_fault(struct store *store, const struct fault_row *row, struct err *err);
@@ -158,6 +166,7 @@ struct finding_row {
 	const char *state;       /* ID of the representative state */
 	const char *explanation; /* several lines, ready to print */
 	uint64_t states;         /* failing states with this cause */
+	uint64_t found_after;    /* states of the target looked at until the first of them */
 	bool expected;
 };
 int store_add_finding(struct store *store, struct finding_row *row, struct err *err);
@@ -193,6 +202,9 @@ struct store_query;
 int store_last_campaign(struct store *store, int64_t *id, struct err *err); /* ERR_MISSING */
 int store_next_campaign(struct store *store, struct store_query **q, struct campaign_row *row,
 			struct err *err);
+/* The traces whose identities begin with these 32 bits. */
+int store_next_trace(struct store *store, struct store_query **q, uint32_t head,
+		     struct trace_row *row, struct err *err);
 int store_next_target(struct store *store, struct store_query **q, int64_t campaign,
 		      struct target_row *row, struct err *err);
 int store_next_coverage(struct store *store, struct store_query **q, int64_t target,

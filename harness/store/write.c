@@ -153,13 +153,15 @@ int store_set_inconclusive(struct store *store, int64_t target, const char *why,
 /* The id of a trace with the same bytes, or 0. */
 static int find_trace(struct store *store, struct trace_row *row, struct err *err)
 {
-	int rc = store_prepare(store, "SELECT id FROM traces WHERE identity = ?1 AND bytes = ?2",
-			       &store->find_trace, err);
+	int rc = store_prepare(
+		store, "SELECT id FROM traces WHERE identity = ?1 AND bytes = ?2 AND parent = ?3",
+		&store->find_trace, err);
 	if (rc)
 		return rc;
 	sqlite3_stmt *stmt = store->find_trace;
 	sqlite3_bind_int64(stmt, 1, (int64_t)row->identity);
 	sqlite3_bind_blob64(stmt, 2, row->length ? row->bytes : "", row->length, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 3, row->parent ? row->parent : "", -1, SQLITE_STATIC);
 	int step = sqlite3_step(stmt);
 	row->id = step == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
 	if (step != SQLITE_ROW && step != SQLITE_DONE)
@@ -176,12 +178,17 @@ int store_add_trace(struct store *store, struct trace_row *row, struct err *err)
 		rc = find_trace(store, row, err);
 	if (rc || row->id)
 		return rc;
-	rc = store_prepare(store, "INSERT INTO traces(identity, bytes) VALUES(?1, ?2)", &stmt, err);
+	rc = store_prepare(store,
+			   "INSERT INTO traces(identity, bytes, parent, first_event) "
+			   "VALUES(?1, ?2, ?3, ?4)",
+			   &stmt, err);
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(stmt, 1, (int64_t)row->identity);
 	int bound = sqlite3_bind_blob64(stmt, 2, row->length ? row->bytes : "", row->length,
 					SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 3, row->parent ? row->parent : "", -1, SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 4, row->first_event);
 	rc = bound == SQLITE_OK ? run(store, stmt, "traces", err)
 				: failed(store, bound, "traces", err);
 	sqlite3_finalize(stmt);
