@@ -20,7 +20,12 @@
 #include "trace_codec.h"
 #include "workload_record.h"
 
-enum { STATES_MAX_DEFAULT = 20000, LIVE_PASSAGES = 3 };
+enum {
+	STATES_MAX_DEFAULT = 20000,
+	NESTED_MAX_DEFAULT = 48,
+	NESTED_STATES_MAX = 64, /* crash states of one nested run */
+	LIVE_PASSAGES = 3,
+};
 
 const struct campaign_target campaign_builtin[] = {
 	{.spec = "wal:variant=hardened,sync=sync",
@@ -89,6 +94,9 @@ struct job {
 	struct engine_contract contract;
 	struct recover_engine recover;
 	struct recover_job recover_job;
+	struct session session;
+	struct nest nest;
+	char parent[AREA_PATH_MAX]; /* where disks are made */
 	struct charge charge;
 	struct subject s;
 	struct buf canonical; /* what s.canonical points to */
@@ -97,7 +105,7 @@ struct job {
 	uint64_t tested, recoveries, states, explore_ns, own_cpu_ns;
 	double private_mib;
 	bool inconclusive;
-	uint32_t findings, unexpected, missing;
+	uint32_t findings, unexpected, missing, unreached;
 };
 
 static void job_finish(struct job *job)
@@ -294,16 +302,42 @@ static int add_target(struct job *job)
 	return rc;
 }
 
+/* What the run did, as fault points ask for it (enum engine_need). */
+static unsigned what_was_done(const struct job *job)
+{
+	static const unsigned needs[OP_TYPES_COUNT] = {
+		[OP_PUT] = ENGINE_NEEDS_PUT,	     [OP_DELETE] = ENGINE_NEEDS_DELETE,
+		[OP_BATCH] = ENGINE_NEEDS_BATCH,     [OP_SYNC] = ENGINE_NEEDS_SYNC,
+		[OP_COMPACT] = ENGINE_NEEDS_COMPACT, [OP_REOPEN] = ENGINE_NEEDS_REOPEN,
+	};
+	const struct trace *t = job->s.trace;
+	unsigned done = 0;
+	for (size_t i = 0; i < t->n_events; i++)
+		if (t->events[i].kind == EVENT_OP_BEGIN && t->events[i].data_length &&
+		    t->events[i].data[0] < OP_TYPES_COUNT)
+			done |= needs[t->events[i].data[0]];
+	/* A kill leaves little to repair, and so does a disk that loses but the end. */
+	for (const struct profile *const *p = job->options->profiles; *p; p++)
+		if ((*p)->order != ORDER_ISSUED && (*p)->order != ORDER_ALL)
+			done |= ENGINE_NEEDS_CRASH;
+	return done;
+}
+
 static int add_faults(struct job *job)
 {
 	int rc = ERR_OK;
-	const struct engine_fault_point *p = job->target->engine->fault_points;
-	for (; p && p->name && !rc; p++) {
+	const struct engine_fault_point *points = job->target->engine->fault_points;
+	unsigned done = what_was_done(job);
+	for (uint32_t k = 0; points && points[k].name && !rc; k++) {
+		const struct engine_fault_point *p = &points[k];
 		struct fault_row row = {.target = job->s.id, .name = p->name};
+		row.reachable = config_reaches(&job->target->config, p, done);
+		row.recoveries = explore_recoveries_past(job->explore, k);
 		for (size_t i = 0; i < job->s.trace->n_events; i++)
 			row.passages += job->s.trace->events[i].kind == EVENT_FAULT &&
 					strcmp(job->s.trace->events[i].name, p->name) == 0;
 		row.crashes = explore_crashes_after(job->explore, p->name);
+		job->unreached += row.reachable && !row.passages && !row.recoveries;
 		rc = store_add_fault(job->store, &row, job->err);
 	}
 	return rc;
@@ -389,20 +423,9 @@ static int add_findings(struct job *job)
 
 /* ---- exploring ---- */
 
-static int start_exploring(struct job *job, uint64_t deadline_ns)
+/* All that workers must know is in place before they are forked. */
+static void describe_subject(struct job *job)
 {
-	const struct campaign_options *o = job->options;
-	struct pool_options pool = {
-		.jobs = o->jobs, .parent = o->tmp, .limits = o->limits, .cpu = -1};
-	job->recover = (struct recover_engine){job->target, job->s.history};
-	job->recover_job = (struct recover_job){recover_with_engine, &job->recover};
-	/* Workers are forked from here: what they need not have must not be there. */
-	workload_destroy(job->workload);
-	job->workload = NULL;
-	int rc = pool_create(job->s.ops, job->s.history, &job->recover_job, &pool, &job->s.pool,
-			     job->err);
-	if (rc)
-		return rc;
 	job->s.name = job->what->spec;
 	target_canonical(job->target, &job->canonical);
 	job->s.canonical = buf_text(&job->canonical);
@@ -410,9 +433,55 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 	job->charge = (struct charge){job->s.history, &job->contract,
 				      judge_create(job->s.history, &job->contract)};
 	job->s.jury = jury_create(&job->charge);
-	job->s.symbols = symbols_create(job->s.trace);
 	job->s.store = job->store;
-	job->s.seed = o->seed;
+	job->s.seed = job->options->seed;
+}
+
+/* Recoveries can be crashed in turn where there is something to recover. */
+static bool may_nest(const struct job *job)
+{
+	return job->options->depth && job->s.history->n_keys;
+}
+
+static void prepare_recovery(struct job *job)
+{
+	const struct campaign_options *o = job->options;
+	job->recover = (struct recover_engine){job->target, job->s.history};
+	job->recover_job =
+		(struct recover_job){.recover = recover_with_engine, .arg = &job->recover};
+	if (!may_nest(job))
+		return;
+	session_init(&job->session, &job->recover, job->s.history, job->s.trace->arena);
+	job->nest = (struct nest){.subject = &job->s,
+				  .session = &job->session,
+				  .parent = job->parent,
+				  .limits = o->limits,
+				  .states_max = NESTED_STATES_MAX,
+				  .depth = o->depth,
+				  .runs_max = o->nested_max};
+	job->recover_job.errand = nest_errand;
+	job->recover_job.errand_arg = &job->nest;
+	job->recover_job.answer_bytes = sizeof(struct nest_answer);
+}
+
+static int start_exploring(struct job *job, uint64_t deadline_ns)
+{
+	const struct campaign_options *o = job->options;
+	struct pool_options pool = {
+		.jobs = o->jobs, .parent = job->parent, .limits = o->limits, .cpu = -1};
+	int rc = area_choose(o->tmp, job->parent, job->err);
+	if (rc)
+		return rc;
+	/* Workers are forked from here: what they need not have must not be there. */
+	workload_destroy(job->workload);
+	job->workload = NULL;
+	prepare_recovery(job);
+	describe_subject(job);
+	rc = pool_create(job->s.ops, job->s.history, &job->recover_job, &pool, &job->s.pool,
+			 job->err);
+	if (rc)
+		return rc;
+	job->s.symbols = symbols_create(job->s.trace);
 	job->explore_options = (struct explore_options){
 		.states_max = o->states_max == UINT64_MAX ? 0 : o->states_max,
 		.deadline_ns = deadline_ns,
@@ -420,6 +489,7 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 		.progress = o->progress,
 		.progress_arg = o->progress_arg,
 		.no_outcomes = o->no_outcomes,
+		.nest = may_nest(job) ? &job->nest : NULL,
 	};
 	job->explore = explore_create(&job->s, &job->explore_options);
 	return ERR_OK;
@@ -532,13 +602,15 @@ static int add_live_finding(struct job *job, const struct live_result *r)
 static int crash_live(struct job *job)
 {
 	const struct campaign_options *o = job->options;
+	struct explore_options explore = job->explore_options;
+	explore.nest = NULL;
 	struct live_options options = {
 		.target = job->target,
 		.limits = &o->limits,
 		.parent = o->tmp,
 		.power = o->live_power,
 		.profiles = o->profiles,
-		.explore = &job->explore_options,
+		.explore = &explore,
 		.jobs = o->jobs,
 		.passages_max = LIVE_PASSAGES,
 	};
@@ -611,7 +683,9 @@ static int exit_code(const struct campaign_result *r)
 		return 2;
 	if (!r->tested || r->idle == r->targets)
 		return 3;
-	return r->idle ? 2 : 0;
+	if (r->idle)
+		return 2;
+	return r->unreached ? 3 : 0;
 }
 
 static void expand(struct campaign_options *o)
@@ -626,6 +700,9 @@ static void expand(struct campaign_options *o)
 		o->seed = 1;
 	if (!o->states_max)
 		o->states_max = STATES_MAX_DEFAULT;
+	if (!o->nested_max)
+		o->nested_max = NESTED_MAX_DEFAULT;
+	o->depth = o->depth == UINT32_MAX ? 0 : o->depth ? o->depth : 1;
 	if (!o->jobs)
 		o->jobs = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 }
@@ -657,6 +734,7 @@ static void add_up(struct campaign_result *result, const struct job *job)
 	result->unexpected += job->unexpected;
 	result->missing += job->missing;
 	result->inconclusive += job->inconclusive;
+	result->unreached += job->unreached;
 	result->idle += job->s.history && job->s.history->n_changes == 0;
 	result->tested += job->tested;
 	result->recoveries += job->recoveries;

@@ -34,6 +34,9 @@ struct campaign_options {
 	struct workload_options workload;
 	uint64_t seed;		    /* [1] */
 	uint64_t states_max;	    /* a target and profile [20000]; UINT64_MAX: no limit */
+	uint32_t depth;		    /* crashes in a row: recoveries that are crashed in turn, and
+				       theirs [1]; UINT32_MAX: none */
+	uint64_t nested_max;	    /* recoveries crashed in turn, a target and profile [48] */
 	uint64_t budget_ms;	    /* whole campaign [none] */
 	uint32_t jobs;		    /* [one a CPU] */
 	struct child_limits limits; /* of one recovery */
@@ -52,6 +55,7 @@ struct campaign_result {
 	uint32_t targets, findings, unexpected, missing; /* missing: expected, did not occur */
 	uint32_t inconclusive; /* targets or profiles cut short or not decided */
 	uint32_t idle;	       /* targets whose workload changed nothing */
+	uint32_t unreached;    /* fault points that should have been passed and were not */
 	uint64_t tested, recoveries;
 	uint64_t states; /* looked at: tested and merged */
 	uint64_t elapsed_ns;

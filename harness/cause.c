@@ -522,14 +522,14 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 		put_culprit(c, culprit, &text, &source, &key);
 	char *print = fingerprint(c, rule, &key);
 	buf_finish(&key);
-	for (size_t i = 0; i < c->n; i++)
-		if (strcmp(c->list[i]->fingerprint, print) == 0) {
-			free(print);
-			buf_finish(&text);
-			buf_finish(&source);
-			return c->list[i];
-		}
-	struct cause *cause = mem_alloc(1, sizeof *cause);
+	struct cause *cause = causes_find(c, print);
+	if (cause) {
+		free(print);
+		buf_finish(&text);
+		buf_finish(&source);
+		return cause;
+	}
+	cause = mem_alloc(1, sizeof *cause);
 	cause->rule = rule;
 	cause->rules = RULE_BIT(rule);
 	cause->culprit = culprit;
@@ -546,6 +546,56 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	buf_string(&explanation, "The calls before the crash, and what the disk had of each:\n");
 	put_timeline(c, model, minimal, first, &explanation);
 	cause->explanation = taken(&explanation);
+	*MEM_PUSH(c->list, c->n, c->cap) = cause;
+	return cause;
+}
+
+struct cause *causes_find(struct causes *c, const char *print)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(c->list[i]->fingerprint, print) == 0)
+			return c->list[i];
+	return NULL;
+}
+
+/* The texts of a cause, in the order in which they are written. */
+enum { CAUSE_TEXTS = 8 };
+
+static void texts_of(struct cause *cause, char **texts[CAUSE_TEXTS])
+{
+	char **const all[CAUSE_TEXTS] = {&cause->fingerprint, &cause->state,	  &cause->title,
+					 &cause->text,	      &cause->source,	  &cause->before,
+					 &cause->after,	      &cause->explanation};
+	memcpy(texts, all, sizeof all);
+}
+
+void cause_encode(const struct cause *cause, struct buf *out)
+{
+	struct cause copy = *cause;
+	char **texts[CAUSE_TEXTS];
+	texts_of(&copy, texts);
+	buf_u32(out, cause->rule);
+	for (int i = 0; i < CAUSE_TEXTS; i++)
+		buf_blob(out, *texts[i], strlen(*texts[i]));
+}
+
+struct cause *causes_adopt(struct causes *c, struct reader *r)
+{
+	struct cause *cause = mem_alloc(1, sizeof *cause);
+	char **texts[CAUSE_TEXTS];
+	texts_of(cause, texts);
+	cause->rule = read_u32(r);
+	cause->rules = RULE_BIT(cause->rule);
+	for (int i = 0; i < CAUSE_TEXTS; i++) {
+		size_t n;
+		const void *text = read_blob(r, &n);
+		*texts[i] = mem_dup(text ? text : "", text ? n : 0);
+	}
+	struct cause *known = causes_find(c, cause->fingerprint);
+	if (known || r->bad) {
+		cause_free(cause);
+		return known;
+	}
 	*MEM_PUSH(c->list, c->n, c->cap) = cause;
 	return cause;
 }

@@ -53,6 +53,13 @@ void causes_minimise(struct model *model, const struct state *state, still_fails
 struct cause *causes_add(struct causes *causes, struct model *model, uint32_t rule,
 			 const struct state *minimal, uint32_t culprit, const char *why);
 
+/* A cause as bytes, and back: without its sites and its culprit, which mean
+ * something to its own subject only.  A cause whose fingerprint is known is not
+ * added again.  The reader turns bad where the bytes are none. */
+void cause_encode(const struct cause *cause, struct buf *out);
+struct cause *causes_adopt(struct causes *causes, struct reader *reader);
+struct cause *causes_find(struct causes *causes, const char *fingerprint);
+
 /* "0123abcd." and the state's ID: what people paste. */
 void state_public_id(const struct subject *subject, struct model *model, const struct state *state,
 		     struct buf *out);

@@ -1,12 +1,14 @@
 #include "explore.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 #include <xxhash.h>
 
 #include "clock.h"
+#include "again.h"
 #include "images.h"
 #include "mem.h"
 #include "points.h"
@@ -77,7 +79,8 @@ struct explore {
 	struct judged *judged;
 	struct failed *failed;
 	struct window *windows;
-	uint32_t n_profiles; /* explored so far: the next one's bit */
+	uint64_t past[FAULTS_MAX]; /* recoveries that passed each fault point */
+	uint32_t n_profiles;	   /* explored so far: the next one's bit */
 	struct image *image;
 
 	/* Of the profile being explored: */
@@ -90,6 +93,7 @@ struct explore {
 	size_t head, tail;
 	struct cause *whole_cause; /* of the last point at which the whole state failed */
 	uint32_t whole_at;	   /* that point */
+	struct again *again;	   /* states whose recoveries may be crashed in turn */
 	uint64_t failures;
 	uint64_t looked, possible;
 	uint64_t looked_before; /* under the profiles before */
@@ -147,6 +151,8 @@ static int collect(struct explore *x)
 	digest = x->queue[r.tag % WAITING_MAX].digest;
 	images_meet(&x->images, digest, &is_new)->result = add_result(x, &r);
 	x->row->recovered++;
+	for (uint32_t i = 0; i < FAULTS_MAX; i++)
+		x->past[i] += r.conduct.passed[i / 64] >> (i % 64) & 1;
 	return ERR_OK;
 }
 
@@ -335,6 +341,10 @@ static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 	}
 	if (counts && recovery_unsure(r))
 		x->row->inconclusive++;
+	if (w->first && !bad && x->options->nest) {
+		x->row->recoverable++;
+		again_consider(x->again, &w->state, r->conduct.path);
+	}
 	bool keep = counts && x->failures++ < FAILURES_KEPT;
 	if (keep || (w->first && !bad && !x->options->no_outcomes))
 		add_outcome(x, w, r, &verdict);
@@ -476,6 +486,11 @@ static void count_window(struct explore *x, const char *name, uint64_t states)
 	w->states += states;
 }
 
+uint64_t explore_recoveries_past(const struct explore *x, uint32_t index)
+{
+	return index < FAULTS_MAX ? x->past[index] : 0;
+}
+
 uint64_t explore_crashes_after(const struct explore *x, const char *fault_point)
 {
 	struct window *w;
@@ -528,6 +543,151 @@ static void add_point_rows(struct explore *x)
 	row->left_out = row->possible - add_saturating(row->tested, row->merged);
 	if (row->possible == UINT64_MAX)
 		row->exact = false;
+}
+
+/* ---- crashing recoveries in turn ---- */
+
+static struct cause *nested_cause(struct explore *x, const char *fingerprint)
+{
+	return causes_find(x->causes, fingerprint);
+}
+
+/* Asks for all that a nested run found, and keeps it. */
+static void learn(struct explore *x, const struct again_state *a)
+{
+	struct nest_order order = {x->profile, a->whole, true};
+	struct trace_row row;
+	struct recovery r;
+	struct buf bytes = {0};
+	if (!pool_errand(x->s->pool, &a->state, nest_order_encode(&order), 0))
+		return;
+	x->rc = pool_wait(x->s->pool, &r, x->err);
+	const struct nest_answer *answer = r.answer;
+	if (x->rc || !answer->file[0])
+		return;
+	x->rc = nest_read(answer->file, x->causes, &row, &bytes, x->err);
+	if (!x->rc && x->s->store)
+		x->rc = store_add_trace(x->s->store, &row, x->err);
+	buf_finish(&bytes);
+}
+
+static void count_cause(struct explore *x, struct cause *cause, uint64_t states, uint32_t rules)
+{
+	if (!cause->states)
+		cause->found_after = x->looked_before + x->looked;
+	cause->states += states;
+	cause->rules |= rules;
+	cause->profiles |= 1u << (x->profile - profile_table);
+}
+
+/* What the session after a recovery broke, without a second crash. */
+static void session_broke(struct explore *x, const struct again_state *a,
+			  const struct nest_answer *answer)
+{
+	struct model *model = model_create(x->s->ops, x->profile);
+	while (model_point(model) < a->state.point)
+		model_advance(model);
+	uint32_t step = a->state.point ? a->state.point - 1 : 0;
+	struct cause *cause =
+		causes_add(x->causes, model, answer->broken, &a->state, step, answer->text);
+	count_cause(x, cause, 1, RULE_BIT(answer->broken));
+	x->row->violations++;
+	model_destroy(model);
+}
+
+static void take_answer(struct explore *x, const struct again_state *a,
+			const struct nest_answer *answer)
+{
+	x->row->again++;
+	x->row->nested += answer->tested;
+	x->row->nested_left_out += answer->left_out;
+	x->row->violations += answer->violations;
+	x->row->inconclusive += answer->inconclusive + (answer->unsure[0] != 0);
+	const struct engine_fault_point *p =
+		x->options->nest->session->engine->target->engine->fault_points;
+	for (uint32_t i = 0; p && p[i].name && i < FAULTS_MAX; i++) {
+		x->past[i] += answer->passed[i / 64] >> (i % 64) & 1;
+		if (answer->crashes[i])
+			count_window(x, p[i].name, answer->crashes[i]);
+	}
+	if (answer->broken)
+		session_broke(x, a, answer);
+	for (uint32_t i = 0; i < answer->n_found && !x->rc; i++) {
+		const struct nest_found *found = &answer->found[i];
+		if (!nested_cause(x, found->fingerprint))
+			learn(x, a);
+		struct cause *cause = nested_cause(x, found->fingerprint);
+		if (cause)
+			count_cause(x, cause, found->states, found->rules);
+	}
+}
+
+/* Why a nested run could not be concluded from, as an outcome of its state. */
+static void note_unsure(struct explore *x, const struct again_state *a, const char *why)
+{
+	struct buf id = {0};
+	struct model *model = model_create(x->s->ops, x->profile);
+	while (model_point(model) < a->state.point)
+		model_advance(model);
+	state_public_id(x->s, model, &a->state, &id);
+	struct outcome_row row = {.target = x->s->id,
+				  .profile = x->profile->name,
+				  .state = buf_text(&id),
+				  .point = a->state.point,
+				  .verdict = "inconclusive",
+				  .prefix = -1,
+				  .text = why};
+	if (x->s->store && !x->rc)
+		x->rc = store_add_outcome(x->s->store, &row, x->err);
+	model_destroy(model);
+	buf_finish(&id);
+}
+
+/* Hands out as many runs as fit; the answers come in any order. */
+static void run_again(struct explore *x, struct again_state *list, size_t n,
+		      struct nest_answer *answers)
+{
+	size_t next = 0, done = 0;
+	while (done < n && !x->rc) {
+		struct recovery r;
+		while (next < n && !must_stop(x)) {
+			struct nest_order order = {x->profile, list[next].whole, false};
+			uint64_t code = nest_order_encode(&order);
+			if (!pool_errand(x->s->pool, &list[next].state, code, next))
+				break;
+			next++;
+		}
+		if (!pool_busy(x->s->pool))
+			return;
+		x->rc = pool_wait(x->s->pool, &r, x->err);
+		if (x->rc)
+			return;
+		if (r.end == RECOVERY_OK)
+			answers[r.tag] = *(const struct nest_answer *)r.answer;
+		else
+			snprintf(answers[r.tag].unsure, sizeof answers->unsure, "%.250s", r.text);
+		list[r.tag].done = true;
+		done++;
+		report(x);
+	}
+}
+
+static void crash_again(struct explore *x)
+{
+	size_t n;
+	if (!x->options->nest || x->cut || x->rc)
+		return;
+	struct again_state *list = again_choose(x->again, x->options->nest->runs_max, &n);
+	struct nest_answer *answers = mem_alloc(n, sizeof *answers);
+	run_again(x, list, n, answers);
+	for (size_t i = 0; i < n && !x->rc; i++) {
+		if (!list[i].done)
+			continue;
+		take_answer(x, &list[i], &answers[i]);
+		if (answers[i].unsure[0])
+			note_unsure(x, &list[i], answers[i].unsure);
+	}
+	free(answers);
 }
 
 /* ---- the whole ---- */
@@ -596,6 +756,7 @@ static void begin_profile(struct explore *x, const struct profile *profile,
 	x->looked_before += x->looked;
 	x->looked = x->possible = x->failures = 0;
 	x->whole_cause = NULL;
+	x->again = again_create(x->s->ops);
 	x->model = model_create(x->s->ops, profile);
 	x->behind = model_create(x->s->ops, profile);
 }
@@ -611,10 +772,12 @@ static int end_profile(struct explore *x, bool *cut)
 		free((void *)(uintptr_t)x->queue[x->head % WAITING_MAX].state.held);
 		x->head++;
 	}
+	crash_again(x);
 	if (!x->rc)
 		add_point_rows(x);
 	if (!x->rc && x->s->store)
 		x->rc = store_add_coverage(x->s->store, x->row, x->err);
+	again_destroy(x->again);
 	model_destroy(x->model);
 	model_destroy(x->behind);
 	x->model = x->behind = NULL;

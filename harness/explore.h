@@ -12,6 +12,7 @@
 #define POWERCUT_EXPLORE_H
 
 #include "cause.h"
+#include "nest.h"
 #include "profile.h"
 #include "subject.h"
 
@@ -31,6 +32,8 @@ struct explore_options {
 	void (*progress)(void *arg, const struct explore_progress *progress);
 	void *progress_arg;
 	bool no_outcomes; /* keep passing outcomes out of the store */
+	const struct nest *nest; /* recoveries are crashed in turn; NULL: they are not.  The pool's
+				    errand is nest_errand */
 };
 
 struct explore;
@@ -57,7 +60,9 @@ uint64_t explore_looked(const struct explore *explore);
 struct causes *explore_causes(struct explore *explore);
 
 /* States tested in the window that begins with each fault point's passage, by
- * name; for the fault points' rows. */
+ * name; for the fault points' rows.  Nested ones count too, and so do, where it
+ * is number `index` of the engine's, the recoveries that passed it. */
 uint64_t explore_crashes_after(const struct explore *explore, const char *fault_point);
+uint64_t explore_recoveries_past(const struct explore *explore, uint32_t index);
 
 #endif

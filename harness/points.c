@@ -23,6 +23,7 @@ struct planning {
 	struct points *points;
 	const struct subject *s;
 	struct model *model;
+	struct bounds last; /* of the last point */
 };
 
 static bool by_power(const struct planning *p)
@@ -62,6 +63,7 @@ static void add_point(struct planning *p, uint32_t newest, uint32_t event, struc
 		model_undo(p->model, mark);
 	}
 	*MEM_PUSH(p->points->list, p->points->n, p->points->cap) = point;
+	p->last = bounds;
 }
 
 static bool same_bounds(const struct bounds *a, const struct bounds *b)
@@ -72,7 +74,6 @@ static bool same_bounds(const struct bounds *a, const struct bounds *b)
 /* Whether the step just taken makes a point worth exploring, and which. */
 static void plan_step(struct planning *p, const struct step *s)
 {
-	const struct bounds *last = &p->points->list[p->points->n - 1].bounds;
 	if (s->kind == STEP_MICRO) {
 		/* A rename's halves are one step; either stands for both. */
 		add_point(p, s->micro, s->event, bounds_after(p, s->event));
@@ -81,9 +82,19 @@ static void plan_step(struct planning *p, const struct step *s)
 			add_point(p, NONE, s->event, bounds_after(p, s->event));
 	} else if (s->kind == STEP_END) {
 		struct bounds b = bounds_after(p, s->event + 1);
-		if (!same_bounds(&b, last))
+		if (!same_bounds(&b, &p->last))
 			add_point(p, NONE, s->event, b);
 	}
+}
+
+struct bounds points_bounds(const struct subject *subject, uint32_t point, bool power)
+{
+	uint32_t events = subject->first_event;
+	if (point > 0) {
+		const struct step *s = &subject->ops->steps[point - 1];
+		events = s->event + (s->kind == STEP_MICRO ? 0 : 1);
+	}
+	return subject->jury.bounds(subject->jury.arg, events, power);
 }
 
 void points_plan(struct points *points, const struct subject *subject,
@@ -96,7 +107,10 @@ void points_plan(struct points *points, const struct subject *subject,
 	while (before < subject->ops->n_steps && steps[before].event < first &&
 	       model_advance(p.model))
 		before = model_point(p.model);
-	add_point(&p, NONE, first, bounds_after(&p, first));
+	p.last = bounds_after(&p, first);
+	/* What a second life begins with was looked at in the first. */
+	if (!first)
+		add_point(&p, NONE, 0, p.last);
 	for (; model_advance(p.model); before = model_point(p.model))
 		plan_step(&p, &steps[before]);
 	model_destroy(p.model);

@@ -29,6 +29,9 @@ struct points {
 	size_t n, cap;
 };
 
+/* How far things had come at a crash point, by the subject's jury. */
+struct bounds points_bounds(const struct subject *subject, uint32_t point, bool power);
+
 /* Finds and counts all points worth exploring, by a model of its own. */
 void points_plan(struct points *points, const struct subject *subject,
 		 const struct profile *profile);

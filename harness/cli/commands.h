@@ -11,6 +11,7 @@
 	X(show)                                                                                    \
 	X(repro)                                                                                   \
 	X(gate)                                                                                    \
+	X(selftest)                                                                                \
 	X(list)                                                                                    \
 	X(trace)                                                                                   \
 	X(bench)

@@ -1,6 +1,7 @@
 #include "commands.h"
 #include "contract.h"
 #include "disk.h"
+#include "points.h"
 #include "rebuild.h"
 
 struct repro {
@@ -44,21 +45,10 @@ static const struct cli_option options[] = {
 
 /* The place in the history at which a state of this point is judged: all events
  * before the step in flight, or with an acknowledgement just given. */
-static struct bounds bounds_at(struct rebuilt *c)
-{
-	const struct ops *ops = c->s.ops;
-	uint32_t events = 0;
-	if (c->state.point > 0) {
-		const struct step *s = &ops->steps[c->state.point - 1];
-		events = s->event + (s->kind == STEP_MICRO ? 0 : 1);
-	}
-	bool power = model_profile(c->model)->order != ORDER_ISSUED;
-	return history_bounds(c->s.history, &c->contract, events, power);
-}
-
 static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *out)
 {
-	struct bounds bounds = bounds_at(c);
+	bool power = model_profile(c->model)->order != ORDER_ISSUED;
+	struct bounds bounds = points_bounds(&c->s, c->state.point, power);
 	struct verdict verdict;
 	struct buf why = {0}, contract = {0};
 	contract_describe(&c->contract, &contract);

@@ -145,7 +145,7 @@ struct fault_row {
 	int64_t target;
 	const char *name;
 	uint64_t passages; /* in the recorded run */
-	uint64_t recoveries; /* recoveries that passed it */
+	uint64_t recoveries; /* recoveries, and uses of the store after one, that passed it */
 	uint64_t crashes;  /* states tested at crash points between it and the next */
 	bool reachable;    /* with these options and what was done, it should have been passed */
 };
