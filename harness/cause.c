@@ -540,8 +540,9 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	cause->state = taken(&id);
 	cause->text = taken(&text);
 	cause->source = taken(&source);
-	cause->before = mem_printf("%s", ops_fault_before(c->s->ops, minimal->point));
-	cause->after = mem_printf("%s", ops_fault_after(c->s->ops, minimal->point));
+	uint32_t at = ops_point_named(c->s->ops, minimal->point);
+	cause->before = mem_printf("%s", ops_fault_before(c->s->ops, at));
+	cause->after = mem_printf("%s", ops_fault_after(c->s->ops, at));
 	cause->title = mem_printf("%s", why);
 	buf_string(&explanation, "The calls before the crash, and what the disk had of each:\n");
 	put_timeline(c, model, minimal, first, &explanation);

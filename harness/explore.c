@@ -498,6 +498,22 @@ uint64_t explore_crashes_after(const struct explore *x, const char *fault_point)
 	return w ? w->states : 0;
 }
 
+/* The states of a point are what a crash can leave from the fault point before it
+ * on, and at every one that is passed until the next point: syncs in between
+ * only take some away. */
+static void count_crashes(struct explore *x, const struct point *p, uint32_t until)
+{
+	const struct ops *ops = x->s->ops;
+	const struct event *events = x->s->trace->events;
+	uint64_t states = p->tested + p->merged;
+	if (!states)
+		return;
+	count_window(x, ops_fault_before(ops, p->point), states);
+	for (uint32_t i = p->point; i < until; i++)
+		if (ops->steps[i].kind == STEP_FAULT)
+			count_window(x, events[ops->steps[i].event].name, states);
+}
+
 static uint64_t add_saturating(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
@@ -518,13 +534,15 @@ static void add_point_rows(struct explore *x)
 		}
 		uint64_t seen = add_saturating(p->tested, p->merged);
 		uint64_t possible = p->possible.states > seen ? p->possible.states : seen;
+		uint32_t at = ops_point_named(x->s->ops, p->point);
+		bool last = i + 1 == x->points.n;
 		struct point_row r = {
 			.target = x->s->id,
 			.profile = x->profile->name,
 			.point = p->point,
 			.event = p->event,
-			.before = ops_fault_before(x->s->ops, p->point),
-			.after = ops_fault_after(x->s->ops, p->point),
+			.before = ops_fault_before(x->s->ops, at),
+			.after = ops_fault_after(x->s->ops, at),
 			.possible = possible,
 			.exact = p->possible.exact && p->chosen.exact,
 			.tested = p->tested,
@@ -536,7 +554,7 @@ static void add_point_rows(struct explore *x)
 			row->points++;
 		row->possible = add_saturating(row->possible, possible);
 		row->exact = row->exact && r.exact && row->possible != UINT64_MAX;
-		count_window(x, r.before, p->tested);
+		count_crashes(x, p, last ? x->s->ops->n_steps : x->points.list[i + 1].point);
 		if (x->s->store && !p->skipped)
 			x->rc = store_add_point(x->s->store, &r, x->err);
 	}

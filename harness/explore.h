@@ -59,9 +59,9 @@ uint64_t explore_looked(const struct explore *explore);
 /* The causes found so far, all profiles together. */
 struct causes *explore_causes(struct explore *explore);
 
-/* States tested in the window that begins with each fault point's passage, by
- * name; for the fault points' rows.  Nested ones count too, and so do, where it
- * is number `index` of the engine's, the recoveries that passed it. */
+/* States that stand for a crash at a fault point's passages or between them and
+ * the next one, nested runs included; and the recoveries that passed the
+ * engine's fault point number `index`.  For the fault points' rows. */
 uint64_t explore_crashes_after(const struct explore *explore, const char *fault_point);
 uint64_t explore_recoveries_past(const struct explore *explore, uint32_t index);
 

@@ -12,6 +12,7 @@
 	X(repro)                                                                                   \
 	X(gate)                                                                                    \
 	X(selftest)                                                                                \
+	X(spectrum)                                                                                \
 	X(list)                                                                                    \
 	X(trace)                                                                                   \
 	X(bench)

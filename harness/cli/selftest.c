@@ -49,11 +49,18 @@ static void print(struct selftest *s, struct buf *out)
 	buf_finish(out);
 }
 
+/* The columns of a line; what has no bounds comes last. */
+static void put_line(struct buf *out, const char *verdict, const char *name, const char *expected,
+		     const char *broken, const char *at, const char *time, const char *from)
+{
+	buf_printf(out, "%-12s  %-29s  %-8s  %-17s  %8s  %7s  %s\n", verdict, name, expected,
+		   broken, at, time, from);
+}
+
 static void print_heading(struct selftest *s)
 {
 	struct buf out = {0};
-	buf_printf(&out, "%-28s %-12s %-11s %-17s %-9s %9s %7s\n", "planted bug or sound engine",
-		   "verdict", "expected", "broken", "from", "found at", "time");
+	put_line(&out, "verdict", "planted bug", "expected", "broken", "found at", "time", "from");
 	print(s, &out);
 }
 
@@ -80,27 +87,43 @@ static void put_details(const struct selftest_row *row, struct buf *out)
 		buf_printf(out, "    state %s\n", row->state);
 }
 
-static void print_row(struct selftest *s, const struct selftest_row *row)
+static void put_bug(const struct selftest_row *row, const char *time, struct buf *out)
 {
-	struct buf out = {0}, expected = {0}, broken = {0}, from = {0}, at = {0};
+	struct buf expected = {0}, broken = {0}, from = {0}, at = {0};
 	put_rules(row->expected, &expected);
 	put_rules(row->broken, &broken);
 	profiles_print(profiles_minimal(row->found), &from);
 	if (row->state[0])
 		sheet_number(&at, row->found_after, false);
-	sheet_escape(&out, row->name);
-	while (out.len < 28)
-		buf_byte(&out, ' ');
-	/* The name of a sound engine, its options in it, may be long; it breaks no rules. */
-	buf_printf(&out, " %-12s %-11s %-17s %-9s %9s %5.1f s\n",
-		   selftest_verdict_text(row->verdict), buf_text(&expected), buf_text(&broken),
-		   buf_text(&from), buf_text(&at), (double)row->elapsed_ns / 1e9);
-	put_details(row, &out);
-	print(s, &out);
+	put_line(out, selftest_verdict_text(row->verdict), row->name, buf_text(&expected),
+		 buf_text(&broken), buf_text(&at), time, buf_text(&from));
 	buf_finish(&expected);
 	buf_finish(&broken);
 	buf_finish(&from);
 	buf_finish(&at);
+}
+
+/* The name of a sound engine has its options in it, and takes the room of the rules. */
+static void put_sound(const struct selftest_row *row, const char *time, struct buf *out)
+{
+	struct buf broken = {0};
+	put_rules(row->broken, &broken);
+	buf_printf(out, "%-12s  %-68s  %7s  %s\n", selftest_verdict_text(row->verdict), row->name,
+		   time, buf_text(&broken));
+	buf_finish(&broken);
+}
+
+static void print_row(struct selftest *s, const struct selftest_row *row)
+{
+	struct buf out = {0};
+	char *time = mem_printf("%.1f s", (double)row->elapsed_ns / 1e9);
+	if (row->wrong)
+		put_bug(row, time, &out);
+	else
+		put_sound(row, time, &out);
+	put_details(row, &out);
+	print(s, &out);
+	free(time);
 }
 
 static void print_end(struct selftest *s, const struct selftest_result *r)

@@ -846,3 +846,11 @@ const char *ops_fault_after(const struct ops *ops, uint32_t point)
 			return fault_name(ops, point);
 	return "";
 }
+
+uint32_t ops_point_named(const struct ops *ops, uint32_t point)
+{
+	if (point > 0 && ops->steps[point - 1].kind == STEP_MICRO)
+		while (point < ops->n_steps && ops->steps[point].kind == STEP_FAULT)
+			point++;
+	return point;
+}

@@ -153,6 +153,11 @@ uint32_t ops_newest(const struct ops *ops, uint32_t object, uint32_t point);
 const char *ops_fault_before(const struct ops *ops, uint32_t point);
 const char *ops_fault_after(const struct ops *ops, uint32_t point);
 
+/* The point that a crash point is named after.  Fault points that are passed
+ * right after a micro-op change nothing: a crash behind them is a crash before
+ * them, and "behind" is what people look for. */
+uint32_t ops_point_named(const struct ops *ops, uint32_t point);
+
 /* The size of an inode, or what an entry names (0 for nothing), at a version. */
 uint64_t ops_size(const struct ops *ops, uint32_t object, uint32_t version);
 uint32_t ops_entry(const struct ops *ops, uint32_t object, uint32_t version);

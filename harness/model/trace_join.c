@@ -87,7 +87,7 @@ static void copy_start(struct join *j)
 			first->start_inodes[i];
 	for (size_t i = 0; i < first->n_start_entries; i++) {
 		const struct start_entry *e = &first->start_entries[i];
-		*MEM_PUSH(out->start_entries, out->n_start_entries, out->start_entries_cap) = *e;
+		trace_start_link(out, e->dir, e->name, e->ino);
 		put(j, e->dir, e->name, e->ino);
 	}
 }
@@ -128,6 +128,8 @@ static struct event *copy_event(struct join *j, const struct event *e, const uin
 	struct event *copy = trace_append(j->out, e->kind);
 	*copy = *e;
 	copy->stack = stacks[e->stack];
+	copy->name = trace_intern(j->out, e->name);
+	copy->name2 = trace_intern(j->out, e->name2);
 	return copy;
 }
 

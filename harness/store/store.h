@@ -146,7 +146,7 @@ struct fault_row {
 	const char *name;
 	uint64_t passages; /* in the recorded run */
 	uint64_t recoveries; /* recoveries, and uses of the store after one, that passed it */
-	uint64_t crashes;  /* states tested at crash points between it and the next */
+	uint64_t crashes;  /* states that stand for a crash at it or before the next one */
 	bool reachable;    /* with these options and what was done, it should have been passed */
 };
 /* One row for each target and name. */
