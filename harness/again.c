@@ -67,7 +67,8 @@ static void keep(struct again *again, const struct state *state, bool whole, uin
 void again_consider(struct again *again, const struct state *state, uint64_t path)
 {
 	bool whole = state->n_held == 0 && state->tear.object == NONE;
-	const char *before = ops_fault_before(again->ops, ops_point_named(again->ops, state->point));
+	const char *before =
+		ops_fault_before(again->ops, ops_point_named(again->ops, state->point));
 	bool new_path = count(again, path) == 1;
 	uint64_t class = XXH3_64bits_withSeed(before, strlen(before), path + 1 + whole);
 	uint64_t n = count(again, class);

@@ -19,8 +19,8 @@ struct again_state {
 	struct state state; /* held is its own */
 	bool whole;	    /* nothing was lost: the process may as well have been killed */
 	bool done;	    /* for the caller */
-	uint32_t rank;	    /* 0: the first with its recovery's path; 1: the first of its class; … */
-	size_t order;	    /* in which it came */
+	uint32_t rank; /* 0: the first with its recovery's path; 1: the first of its class; … */
+	size_t order;  /* in which it came */
 };
 
 struct again *again_create(const struct ops *ops);

@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "mem.h"
+#include "session.h"
 
 enum {
 	FUNCTIONS_IN_SITE = 2, /* innermost functions that tell sites apart */
@@ -374,6 +375,18 @@ static const char *fate(const struct causes *c, const struct model *model,
 			      : "kept";
 }
 
+static void put_operation(const struct causes *c, uint32_t at, struct buf *out)
+{
+	const struct event *e = &c->s->trace->events[at];
+	bool begins = e->kind == EVENT_OP_BEGIN;
+	if (c->s->parent && at >= c->s->first_event)
+		buf_printf(out, "%s %s", session_step_name(e->offset),
+			   begins ? "begins" : "has ended");
+	else
+		buf_printf(out, "operation %" PRIu64 " %s", e->offset,
+			   begins ? "begins" : "acknowledged");
+}
+
 static void put_event(const struct causes *c, uint32_t at, struct buf *out)
 {
 	const struct event *e = &c->s->trace->events[at];
@@ -401,16 +414,26 @@ static void put_event(const struct causes *c, uint32_t at, struct buf *out)
 		buf_printf(out, "-- %s", e->name);
 		break;
 	case EVENT_OP_BEGIN:
-		buf_printf(out, "operation %" PRIu64 " begins", e->offset);
-		break;
 	case EVENT_OP_END:
-		buf_printf(out, "operation %" PRIu64 " acknowledged", e->offset);
+		put_operation(c, at, out);
 		break;
 	default:
 		buf_printf(out, "%s %s", event_kind_name(e->kind),
 			   path ? strcmp(path, ".") == 0 ? "the directory" : path : "");
 	}
 	free(path);
+}
+
+static void put_line(const struct causes *c, const struct model *model, const struct state *state,
+		     uint32_t at, struct buf *out)
+{
+	struct buf line = {0};
+	if (c->s->parent && at == c->s->first_event)
+		buf_printf(out, "         == %s, and the store is opened again ==\n",
+			   at ? "the process is killed here" : "power had failed");
+	put_event(c, at, &line);
+	buf_printf(out, "  %5u  %-11s %s\n", at, fate(c, model, state, at), buf_text(&line));
+	buf_finish(&line);
 }
 
 /* The calls around the failure, a line each: what became of them. */
@@ -421,22 +444,13 @@ static void put_timeline(const struct causes *c, const struct model *model,
 	uint32_t from = first > 2 ? first - 2 : 0;
 	if (last - from >= TIMELINE_MAX && from + TIMELINE_MAX / 2 < last) {
 		/* Keep the beginning and the end. */
-		for (uint32_t i = from; i < from + TIMELINE_MAX / 2; i++) {
-			struct buf line = {0};
-			put_event(c, i, &line);
-			buf_printf(out, "  %5u  %-11s %s\n", i, fate(c, model, state, i),
-				   buf_text(&line));
-			buf_finish(&line);
-		}
+		for (uint32_t i = from; i < from + TIMELINE_MAX / 2; i++)
+			put_line(c, model, state, i, out);
 		from = last - TIMELINE_MAX / 2;
 		buf_printf(out, "         ...\n");
 	}
-	for (uint32_t i = from; i <= last; i++) {
-		struct buf line = {0};
-		put_event(c, i, &line);
-		buf_printf(out, "  %5u  %-11s %s\n", i, fate(c, model, state, i), buf_text(&line));
-		buf_finish(&line);
-	}
+	for (uint32_t i = from; i <= last; i++)
+		put_line(c, model, state, i, out);
 	buf_string(out, "         == power fails here ==\n");
 }
 
@@ -544,6 +558,9 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	cause->before = mem_printf("%s", ops_fault_before(c->s->ops, at));
 	cause->after = mem_printf("%s", ops_fault_after(c->s->ops, at));
 	cause->title = mem_printf("%s", why);
+	if (c->s->parent)
+		buf_printf(&explanation, "A second crash, after the state %s was recovered.\n",
+			   c->s->parent);
 	buf_string(&explanation, "The calls before the crash, and what the disk had of each:\n");
 	put_timeline(c, model, minimal, first, &explanation);
 	cause->explanation = taken(&explanation);

@@ -20,10 +20,10 @@ struct cause {
 	uint32_t rules;	 /* all that were, in any of its states */
 	uint32_t *sites; /* what was lost, as site numbers, rising; empty: see culprit */
 	size_t n_sites;
-	uint32_t culprit;  /* the step that brought the failure, where nothing is lost */
-	uint64_t states;   /* failing states with this cause */
+	uint32_t culprit;     /* the step that brought the failure, where nothing is lost */
+	uint64_t states;      /* failing states with this cause */
 	uint64_t found_after; /* states looked at until the first of them, all profiles */
-	uint32_t profiles; /* bit i: the i-th profile of profile_table shows it */
+	uint32_t profiles;    /* bit i: the i-th profile of profile_table shows it */
 	/* The representative: the first one found, made minimal. */
 	char *state; /* ID */
 	char *fingerprint, *title, *text, *source, *before, *after, *explanation;

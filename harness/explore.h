@@ -31,7 +31,7 @@ struct explore_options {
 	/* Called now and then. */
 	void (*progress)(void *arg, const struct explore_progress *progress);
 	void *progress_arg;
-	bool no_outcomes; /* keep passing outcomes out of the store */
+	bool no_outcomes;	 /* keep passing outcomes out of the store */
 	const struct nest *nest; /* recoveries are crashed in turn; NULL: they are not.  The pool's
 				    errand is nest_errand */
 };

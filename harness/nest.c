@@ -220,13 +220,14 @@ static void find_steps(struct nested *n, const struct trace *t)
 }
 
 int nested_init(struct nested *n, const struct nest *nest, struct trace *trace,
-		uint32_t first_event, const struct state *parent, bool power,
+		uint32_t first_event, const struct state *parent, const char *parent_id, bool power,
 		const struct contents *shown, struct err *err)
 {
 	*n = (struct nested){.s = *nest->subject, .nest = nest, .power = power, .shown = shown};
 	n->before = points_bounds(nest->subject, parent->point, power);
 	n->s.trace = trace;
 	n->s.first_event = first_event;
+	n->s.parent = parent_id;
 	n->s.pool = NULL;
 	n->s.store = NULL;
 	n->s.symbols = NULL;
@@ -358,15 +359,14 @@ static int write_file(const char *path, const struct buf *bytes, struct err *err
 }
 
 /* Everything, for nest_read. */
-static int tell_all(const struct nested *n, struct model *model, const struct state *parent,
-		    struct causes *causes, struct nest_answer *answer, struct err *err)
+static int tell_all(const struct nested *n, struct causes *causes, struct nest_answer *answer,
+		    struct err *err)
 {
-	struct buf out = {0}, id = {0}, trace = {0};
+	struct buf out = {0}, trace = {0};
 	int rc = trace_encode(n->s.trace, &trace, err);
-	state_public_id(n->nest->subject, model, parent, &id);
 	buf_u64(&out, n->s.identity);
 	buf_u32(&out, n->s.first_event);
-	buf_blob(&out, id.data, id.len);
+	buf_blob(&out, n->s.parent, strlen(n->s.parent));
 	buf_blob(&out, trace.data, trace.len);
 	buf_varint(&out, causes_count(causes));
 	for (size_t i = 0; i < causes_count(causes); i++)
@@ -376,7 +376,6 @@ static int tell_all(const struct nested *n, struct model *model, const struct st
 	if (!rc)
 		rc = write_file(answer->file, &out, err);
 	buf_finish(&out);
-	buf_finish(&id);
 	buf_finish(&trace);
 	return rc;
 }
@@ -390,18 +389,19 @@ static void take_coverage(const struct coverage_row *row, struct nest_answer *an
 	answer->inconclusive = row->inconclusive;
 }
 
-/* A model of the first crash's profile at its point, for its state's ID. */
-static struct model *model_at(const struct subject *s, const struct profile *profile,
-			      uint32_t point)
+/* The ID of the state that is recovered. */
+static void put_parent(const struct subject *s, const struct profile *profile,
+		       const struct state *state, struct buf *id)
 {
 	struct model *model = model_create(s->ops, profile);
-	while (model_point(model) < point)
+	while (model_point(model) < state->point)
 		model_advance(model);
-	return model;
+	state_public_id(s, model, state, id);
+	model_destroy(model);
 }
 
 static int explore_nested(struct nested *n, const struct nest_order *order,
-			  const struct state *parent, struct nest_answer *answer, struct err *err)
+			  struct nest_answer *answer, struct err *err)
 {
 	const struct nest *nest = n->nest;
 	struct recover_engine engine = *nest->session->engine;
@@ -430,11 +430,8 @@ static int explore_nested(struct nested *n, const struct nest_order *order,
 		add_faults(nest, n->s.trace, n->s.first_event, x, answer);
 		add_found(explore_causes(x), answer);
 	}
-	if (!rc && order->full) {
-		struct model *model = model_at(nest->subject, order->profile, parent->point);
-		rc = tell_all(n, model, parent, explore_causes(x), answer, err);
-		model_destroy(model);
-	}
+	if (!rc && order->full)
+		rc = tell_all(n, explore_causes(x), answer, err);
 	explore_destroy(x);
 	symbols_destroy(n->s.symbols);
 	pool_destroy(n->s.pool);
@@ -458,6 +455,7 @@ static int look_into(const struct nest *nest, const struct nest_order *order,
 {
 	struct nested n = {0};
 	struct trace *joined = NULL, *trace = session;
+	struct buf parent = {0};
 	uint32_t first = order->joined ? events_at(nest->subject->ops, state->point) : 0;
 	bool power = order->profile->order != ORDER_ISSUED;
 	if (first) {
@@ -465,12 +463,14 @@ static int look_into(const struct nest *nest, const struct nest_order *order,
 		if (!joined)
 			return err->code;
 	}
-	int rc = nested_init(&n, nest, trace, first, state, power, shown, err);
+	put_parent(nest->subject, order->profile, state, &parent);
+	int rc = nested_init(&n, nest, trace, first, state, buf_text(&parent), power, shown, err);
 	if (!rc && !fits_the_first_crash(&n, shown))
 		unsure(answer, "the same state recovers differently when it is recovered again");
 	else if (!rc)
-		rc = explore_nested(&n, order, state, answer, err);
+		rc = explore_nested(&n, order, answer, err);
 	nested_finish(&n);
+	buf_finish(&parent);
 	trace_destroy(joined);
 	return rc;
 }

@@ -92,10 +92,11 @@ struct nested {
 };
 
 /* Fills nested for a trace that begins at first_event, after a crash at the
- * point of the parent's; shown is what the session showed.  Both must outlive it.
+ * point of the parent's, which has that ID; shown is what the session showed.
+ * All must outlive it.
  * nested_finish releases what it holds, not the trace. */
 int nested_init(struct nested *nested, const struct nest *nest, struct trace *trace,
-		uint32_t first_event, const struct state *parent, bool power,
+		uint32_t first_event, const struct state *parent, const char *parent_id, bool power,
 		const struct contents *shown, struct err *err);
 void nested_finish(struct nested *nested);
 

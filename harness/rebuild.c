@@ -105,7 +105,110 @@ static int rebuild_target(struct rebuilt *c, const struct target_row *row, struc
 	return ERR_OK;
 }
 
-int rebuild_state(struct store *store, const char *id, struct rebuilt *c, struct err *err)
+/* The trace of a nested run whose identity begins with head, and its parent. */
+static int find_nested(struct store *store, uint32_t head, struct rebuilt *c, uint32_t *first_event,
+		       struct err *err)
+{
+	struct store_query *q = NULL;
+	struct trace_row row;
+	struct buf bytes = {0};
+	int64_t found = 0;
+	int rc;
+	while (!found && (rc = store_next_trace(store, &q, head, &row, err)) == 1) {
+		if (!*row.parent)
+			continue;
+		found = row.id;
+		*first_event = row.first_event;
+		c->parent = mem_dup(row.parent, strlen(row.parent));
+	}
+	store_query_end(&q);
+	if (!found)
+		return rc ? rc
+			  : err_set(err, ERR_MISSING,
+				    "%s: no trace of this database begins with %08x",
+				    store_path(store), head);
+	rc = store_get_trace(store, found, &bytes, err);
+	if (!rc)
+		rc = trace_decode(bytes.data, bytes.len, &c->own, err);
+	buf_finish(&bytes);
+	return rc;
+}
+
+/* What the first recovery shows. */
+static int recover_base(struct rebuilt *c, const struct child_limits *limits, const char *tmp,
+			struct err *err)
+{
+	struct rebuilt *base = c->base;
+	struct pool_options options = {.jobs = 1, .parent = tmp, .limits = *limits, .cpu = -1};
+	struct recovery r;
+	size_t bytes = contents_bytes(base->s.history);
+	int rc = pool_create(base->s.ops, base->s.history, &base->recover_job, &options,
+			     &base->s.pool, err);
+	if (!rc)
+		rc = pool_run(base->s.pool, &base->state, &r, err);
+	if (!rc && r.end != RECOVERY_OK)
+		rc = err_set(err, ERR_TARGET,
+			     "the state %s, from which this one came, no longer recovers: %.200s",
+			     c->parent, r.text);
+	if (!rc) {
+		c->shown = mem_alloc(1, bytes);
+		memcpy(c->shown, r.contents, bytes);
+	}
+	pool_destroy(base->s.pool);
+	base->s.pool = NULL;
+	return rc;
+}
+
+static int rebuild_nested(struct store *store, uint32_t head, const struct profile *profile,
+			  const struct child_limits *limits, const char *tmp, struct rebuilt *c,
+			  struct err *err)
+{
+	uint32_t first_event = 0;
+	bool power = profile->order != ORDER_ISSUED;
+	int rc = find_nested(store, head, c, &first_event, err);
+	if (rc)
+		return rc;
+	c->base = mem_alloc(1, sizeof *c->base);
+	rc = rebuild_state(store, c->parent, limits, tmp, c->base, err);
+	if (!rc)
+		rc = recover_base(c, limits, tmp, err);
+	if (rc)
+		return rc;
+	c->nest = (struct nest){
+		.subject = &c->base->s, .session = c->base->nest.session, .limits = *limits};
+	rc = nested_init(&c->nested, &c->nest, c->own, first_event, &c->base->state, c->parent,
+			 power, c->shown, err);
+	c->s = c->nested.s;
+	c->s.name = mem_printf("%s", c->base->s.name);
+	c->contract = c->base->contract;
+	c->recover = c->base->recover;
+	c->recover_job = c->base->recover_job;
+	return rc;
+}
+
+static int rebuild_first(struct store *store, const struct target_row *row, struct rebuilt *c,
+			 struct err *err)
+{
+	c->s.store = store;
+	int rc = ops_lower(c->s.trace, &c->s.ops, err);
+	if (!rc)
+		rc = history_create(c->s.trace, &c->s.history, err);
+	if (!rc)
+		rc = rebuild_target(c, row, err);
+	if (rc)
+		return rc;
+	if (c->s.history->n_keys)
+		session_init(&c->session, &c->recover, c->s.history, c->s.trace->arena);
+	c->nest = (struct nest){.session = &c->session};
+	c->s.identity = trace_identity(c->s.trace);
+	c->charge = (struct charge){c->s.history, &c->contract,
+				    judge_create(c->s.history, &c->contract)};
+	c->s.jury = jury_create(&c->charge);
+	return ERR_OK;
+}
+
+int rebuild_state(struct store *store, const char *id, const struct child_limits *limits,
+		  const char *tmp, struct rebuilt *c, struct err *err)
 {
 	char *end;
 	struct target_row row;
@@ -121,31 +224,32 @@ int rebuild_state(struct store *store, const char *id, struct rebuilt *c, struct
 	if (!profile)
 		return err_set(err, ERR_USAGE, "\"%s\" names no known profile", id);
 	int rc = find_target(store, id, (uint32_t)head, &row, &c->s.trace, err);
-	c->s.store = store;
 	if (!rc)
-		rc = ops_lower(c->s.trace, &c->s.ops, err);
-	if (!rc)
-		rc = history_create(c->s.trace, &c->s.history, err);
-	if (!rc)
-		rc = rebuild_target(c, &row, err);
-	if (!rc) {
-		c->s.identity = trace_identity(c->s.trace);
-		c->charge = (struct charge){c->s.history, &c->contract,
-					    judge_create(c->s.history, &c->contract)};
-		c->s.jury = jury_create(&c->charge);
-		c->model = model_create(c->s.ops, profile);
-		rc = state_from_id(c->model, rest, &c->state, &c->held, err);
-	}
-	return rc;
+		rc = rebuild_first(store, &row, c, err);
+	else if (rc == ERR_MISSING)
+		rc = rebuild_nested(store, (uint32_t)head, profile, limits, tmp, c, err);
+	if (rc)
+		return rc;
+	c->model = model_create(c->s.ops, profile);
+	return state_from_id(c->model, rest, &c->state, &c->held, err);
 }
 
 void rebuilt_finish(struct rebuilt *c)
 {
 	model_destroy(c->model);
 	judge_destroy(c->charge.judge);
-	trace_destroy(c->s.trace);
-	target_destroy(c->target);
 	free((void *)(uintptr_t)c->s.name);
 	buf_finish(&c->held);
+	nested_finish(&c->nested);
+	if (c->parent)
+		trace_destroy(c->own);
+	else
+		trace_destroy(c->s.trace);
+	target_destroy(c->target);
+	free(c->parent);
+	free(c->shown);
+	if (c->base)
+		rebuilt_finish(c->base);
+	free(c->base);
 	*c = (struct rebuilt){0};
 }

@@ -22,6 +22,7 @@ struct subject {
 	struct history *history;
 	const struct engine_contract *contract;
 	struct jury jury;
+	const char *parent;   /* in a nested run: ID of the state that was recovered, else NULL */
 	uint32_t first_event; /* crash points are those after the events before it */
 	struct symbols *symbols;
 	struct pool *pool;

@@ -41,6 +41,8 @@ void contract_describe(const struct engine_contract *contract, struct buf *out)
 		buf_string(out, "; batches are atomic and durable");
 		break;
 	}
+	if (contract->stays)
+		buf_string(out, "; what a recovery has shown stays");
 }
 
 /* The number of EVERY that a description names, 1 where it names none. */
@@ -65,13 +67,14 @@ static bool describes(const char *text, const struct engine_contract *contract)
 /* There are few contracts: the one that has this description is the one. */
 int contract_parse(const char *text, struct engine_contract *contract, struct err *err)
 {
-	for (int n = 0; n < 3 * 2 * 2 * 3; n++) {
+	for (int n = 0; n < 3 * 2 * 2 * 3 * 2; n++) {
 		*contract = (struct engine_contract){
 			.ack = (enum engine_ack)(n % 3),
 			.every = described_every(text),
 			.against = (enum engine_against)(n / 3 % 2),
 			.prefix = n / 6 % 2,
-			.batch = (enum engine_batch)(n / 12),
+			.batch = (enum engine_batch)(n / 12 % 3),
+			.stays = n / 36,
 		};
 		if (describes(text, contract))
 			return ERR_OK;
@@ -80,7 +83,7 @@ int contract_parse(const char *text, struct engine_contract *contract, struct er
 }
 
 /* One word that needs no number: which field it sets, to what. */
-enum field { FIELD_ACK, FIELD_AGAINST, FIELD_PREFIX, FIELD_BATCH };
+enum field { FIELD_ACK, FIELD_AGAINST, FIELD_PREFIX, FIELD_BATCH, FIELD_STAYS };
 static const struct word {
 	const char *text;
 	enum field field;
@@ -95,6 +98,8 @@ static const struct word {
 	{"batch=none", FIELD_BATCH, ENGINE_BATCH_NONE},
 	{"batch=atomic", FIELD_BATCH, ENGINE_BATCH_ATOMIC},
 	{"batch=durable", FIELD_BATCH, ENGINE_BATCH_DURABLE},
+	{"stays", FIELD_STAYS, true},
+	{"no-stays", FIELD_STAYS, false},
 };
 
 static void set_field(struct engine_contract *contract, const struct word *word)
@@ -111,6 +116,9 @@ static void set_field(struct engine_contract *contract, const struct word *word)
 		break;
 	case FIELD_BATCH:
 		contract->batch = (enum engine_batch)word->value;
+		break;
+	case FIELD_STAYS:
+		contract->stays = word->value;
 		break;
 	}
 }
@@ -143,7 +151,7 @@ static int parse_word(const char *text, size_t n, struct engine_contract *contra
 	}
 	return err_set(err, ERR_USAGE,
 		       "contract: \"%.*s\": expected each, every=N, on-sync, power, kill, prefix, "
-		       "no-prefix or batch=none|atomic|durable",
+		       "no-prefix, batch=none|atomic|durable, stays or no-stays",
 		       (int)n, text);
 }
 

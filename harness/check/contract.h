@@ -20,6 +20,7 @@ int contract_parse(const char *description, struct engine_contract *contract, st
  *   power  kill                             what they hold against
  *   prefix  no-prefix                       whether losses are a suffix
  *   batch=none  batch=atomic  batch=durable
+ *   stays  no-stays                         whether what a recovery has shown is durable
  *
  * ERR_USAGE with the word at fault; contract is then as before. */
 int contract_override(const char *text, struct engine_contract *contract, struct err *err);

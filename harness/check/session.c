@@ -10,6 +10,20 @@
 static const char new_key[] = "powercut.after";
 enum { VALUE_BYTES = 40 };
 
+const char *session_step_name(uint64_t step)
+{
+	static const char *const names[SESSION_STEPS] = {
+		[SESSION_OPEN] = "recovery",
+		[SESSION_AGAIN] = "closing and opening again",
+		[SESSION_PUT] = "a put after the recovery",
+		[SESSION_DELETE] = "a delete after the recovery",
+		[SESSION_NEW] = "a put of a new key after the recovery",
+		[SESSION_SYNC] = "a sync after the recovery",
+		[SESSION_REOPEN] = "closing and opening after that",
+	};
+	return step < SESSION_STEPS ? names[step] : "";
+}
+
 /* ---- preparing ---- */
 
 void session_init(struct session *s, const struct recover_engine *engine, struct history *history,

@@ -30,6 +30,9 @@ enum session_step {
 	SESSION_STEPS
 };
 
+/* "recovery", "closing and opening", "a put", …: for people; "" beyond the table. */
+const char *session_step_name(uint64_t step);
+
 enum { SESSION_CHANGES = SESSION_NEW - SESSION_PUT + 1 };
 
 struct session {

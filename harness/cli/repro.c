@@ -56,13 +56,16 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 	buf_printf(out, "contract   %s\n", buf_text(&contract));
 	buf_finish(&contract);
 	buf_printf(out, "profile    %s\n", model_profile(c->model)->name);
-	buf_printf(out,
-		   "history    %u changes begun, %u acknowledged, %u of them durable by contract\n",
-		   bounds.begun, bounds.acked, bounds.durable);
+	if (c->parent)
+		buf_printf(out, "after      a recovery of %s\n", c->parent);
+	buf_printf(out, "%s    %u changes begun, %u acknowledged, %u of them durable by contract\n",
+		   c->parent ? "since  " : "history", bounds.begun, bounds.acked, bounds.durable);
 	bool unsure = recovery_unsure(r);
 	jury_judge(&c->s.jury, r, &bounds, &verdict);
 	if (r->end == RECOVERY_OK) {
-		if (verdict.has_prefix)
+		if (c->parent)
+			buf_string(out, "recovered  without an error\n");
+		else if (verdict.has_prefix)
 			buf_printf(out, "recovered  the first %u changes\n", verdict.prefix);
 		else
 			buf_string(out, "recovered  no prefix of the changes\n");
@@ -115,7 +118,7 @@ static int run(int argc, char **argv, const char *command_line)
 	struct store *store = cli_open("repro", r.db, &code);
 	if (!store)
 		return code;
-	int rc = rebuild_state(store, argv[rest], &subject, &err);
+	int rc = rebuild_state(store, argv[rest], &r.limits, r.tmp, &subject, &err);
 	if (!rc && r.export) {
 		rc = disk_export(subject.s.ops, &subject.state, r.export, &err);
 		if (!rc)

@@ -15,7 +15,7 @@
 #include "status.h"
 #include "target.h"
 
-enum { TARGETS_MAX = 64, PROFILES_MAX = 32, AGAIN_NS = 1000000000 };
+enum { TARGETS_MAX = 64, PROFILES_MAX = 32, DEPTH_MAX = 4, AGAIN_NS = 1000000000 };
 
 /* A recovery with less cannot even start, and would be taken for a broken one. */
 static const uint64_t memory_min = (uint64_t)16 << 20, disk_min = (uint64_t)1 << 20;
@@ -214,6 +214,20 @@ static int set_states(void *ctx, const char *value, struct err *err)
 	return rc;
 }
 
+static int set_depth(void *ctx, const char *value, struct err *err)
+{
+	struct run *r = ctx;
+	int rc = set_number(value, 0, DEPTH_MAX, &r->options.depth, err);
+	if (!rc && r->options.depth == 0)
+		r->options.depth = UINT32_MAX;
+	return rc;
+}
+
+static int set_nested(void *ctx, const char *value, struct err *err)
+{
+	return cli_parse_number(value, 1, INT64_MAX, &((struct run *)ctx)->options.nested_max, err);
+}
+
 static int set_jobs(void *ctx, const char *value, struct err *err)
 {
 	return set_number(value, 1, 256, &((struct run *)ctx)->options.jobs, err);
@@ -279,6 +293,8 @@ static const struct cli_option options[] = {
 	{"expect", "LIST", "findings that must occur, \"O2@posix O4@kill\"", set_expect},
 	{"seed", "N", "seed of the workload and of choosing [1]", set_seed},
 	{"max-states", "N", "states a target and profile, 0: no limit [20000]", set_states},
+	{"depth", "N", "crashes of recoveries in turn, 0: none [1]", set_depth},
+	{"nested", "N", "recoveries crashed so, a target and profile [48]", set_nested},
 	{"budget", "TIME", "stop after so long: 30s, 5m [none]", set_budget},
 	{"jobs", "N", "workers [one a CPU]", set_jobs},
 	{"timeout", "TIME", "wall time of one recovery [1s]", set_timeout},

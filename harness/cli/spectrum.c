@@ -24,10 +24,9 @@ static const struct cli_option options[] = {
 };
 
 /* The profiles that have a column of their own in the text.  JSON has all. */
-static const char *const shown[] = {"kill",  "ideal",	  "ext4",  "xfs",
-				    "btrfs", "posix-dir", "posix", NULL};
+static const char *const shown[] = {"kill", "ext4", "xfs", "btrfs", "posix-dir", "posix", NULL};
 
-/* Profiles that usually lose what another one does, and are named where not. */
+/* Profiles that usually lose what another one does, and are named where they do not. */
 static const struct {
 	const char *name, *like;
 } variants[] = {{"ext4-lock", "ext4"}, {"ext4-noda", "ext4"}, {NULL, NULL}};
@@ -116,7 +115,7 @@ static void put_legend(struct spectrum *s, struct sheet *sheet)
 	}
 	buf_byte(&s->out, '\n');
 	sheet_field(sheet, "kill", "the process dies; all other columns: power fails");
-	sheet_field(sheet, "≥", "states were left out: others may lose more");
+	sheet_field(sheet, "left out", "≥ stands where states were left out: these may lose more");
 	sheet_field(sheet, "syncs", "sync calls of files an operation");
 	sheet_field(sheet, "same", "share of these that had no change of size to make durable");
 	sheet_field(sheet, "dirs", "sync calls of directories an operation");
