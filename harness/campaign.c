@@ -96,6 +96,7 @@ struct job {
 	struct recover_job recover_job;
 	struct session session;
 	struct nest nest;
+	struct library *library;    /* a worker fills its own copy */
 	char parent[AREA_PATH_MAX]; /* where disks are made */
 	struct charge charge;
 	struct subject s;
@@ -113,6 +114,7 @@ static void job_finish(struct job *job)
 	explore_destroy(job->explore);
 	pool_destroy(job->s.pool);
 	symbols_destroy(job->s.symbols);
+	library_destroy(job->library);
 	judge_destroy(job->charge.judge);
 	trace_destroy(job->s.trace);
 	workload_destroy(job->workload);
@@ -455,6 +457,7 @@ static void prepare_recovery(struct job *job)
 	job->nest = (struct nest){.subject = &job->s,
 				  .session = &job->session,
 				  .parent = job->parent,
+				  .library = job->library,
 				  .limits = o->limits,
 				  .states_max = NESTED_STATES_MAX,
 				  .depth = o->depth,
@@ -475,13 +478,14 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 	/* Workers are forked from here: what they need not have must not be there. */
 	workload_destroy(job->workload);
 	job->workload = NULL;
+	job->library = library_create();
 	prepare_recovery(job);
 	describe_subject(job);
 	rc = pool_create(job->s.ops, job->s.history, &job->recover_job, &pool, &job->s.pool,
 			 job->err);
 	if (rc)
 		return rc;
-	job->s.symbols = symbols_create(job->s.trace);
+	job->s.symbols = symbols_create(job->s.trace, job->library);
 	job->explore_options = (struct explore_options){
 		.states_max = o->states_max == UINT64_MAX ? 0 : o->states_max,
 		.deadline_ns = deadline_ns,

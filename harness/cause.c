@@ -42,6 +42,7 @@ struct causes *causes_create(const struct subject *subject)
 static void cause_free(struct cause *cause)
 {
 	free(cause->sites);
+	free(cause->key);
 	free(cause->state);
 	free(cause->fingerprint);
 	free(cause->title);
@@ -248,7 +249,7 @@ struct cause *causes_known(struct causes *c, uint32_t rule, const struct state *
 	struct cause *known = NULL;
 	for (size_t i = 0; i < c->n && !known; i++) {
 		struct cause *cause = c->list[i];
-		if (cause->rule == rule && cause->n_sites &&
+		if (cause->rules & RULE_BIT(rule) && cause->n_sites &&
 		    includes(sites, n, cause->sites, cause->n_sites))
 			known = cause;
 	}
@@ -510,10 +511,20 @@ static void put_losses(struct causes *c, const struct state *state, struct buf *
 	free(sites);
 }
 
-static char *fingerprint(const struct causes *c, uint32_t rule, struct buf *key)
+static char *fingerprint(const struct causes *c, uint32_t rule, const char *key)
 {
-	buf_printf(key, "\n%s O%u", c->s->canonical, rule);
-	return mem_printf("%016" PRIx64, (uint64_t)XXH3_64bits(key->data, key->len));
+	char *text = mem_printf("%s\n%s O%u", key, c->s->canonical, rule);
+	char *print = mem_printf("%016" PRIx64, (uint64_t)XXH3_64bits(text, strlen(text)));
+	free(text);
+	return print;
+}
+
+static struct cause *find_key(struct causes *c, const char *key)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(c->list[i]->key, key) == 0)
+			return c->list[i];
+	return NULL;
 }
 
 static char *taken(struct buf *buf)
@@ -534,11 +545,10 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 		put_losses(c, minimal, &text, &source, &key, &first);
 	else
 		put_culprit(c, culprit, &text, &source, &key);
-	char *print = fingerprint(c, rule, &key);
-	buf_finish(&key);
-	struct cause *cause = causes_find(c, print);
+	struct cause *cause = find_key(c, buf_text(&key));
 	if (cause) {
-		free(print);
+		cause->rules |= RULE_BIT(rule);
+		buf_finish(&key);
 		buf_finish(&text);
 		buf_finish(&source);
 		return cause;
@@ -547,7 +557,8 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	cause->rule = rule;
 	cause->rules = RULE_BIT(rule);
 	cause->culprit = culprit;
-	cause->fingerprint = print;
+	cause->key = taken(&key);
+	cause->fingerprint = fingerprint(c, rule, cause->key);
 	if (lost)
 		cause->sites = lost_sites(c, minimal, &cause->n_sites);
 	state_public_id(c->s, model, minimal, &id);
@@ -568,22 +579,62 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	return cause;
 }
 
-struct cause *causes_find(struct causes *c, const char *print)
+uint64_t cause_key_hash(const struct cause *cause)
+{
+	return XXH3_64bits(cause->key, strlen(cause->key));
+}
+
+struct cause *causes_find(struct causes *c, uint64_t key_hash)
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (strcmp(c->list[i]->fingerprint, print) == 0)
+		if (cause_key_hash(c->list[i]) == key_hash)
+			return c->list[i];
+	return NULL;
+}
+
+static uint64_t site_hash(const struct causes *c, uint32_t site)
+{
+	return XXH3_64bits(c->site_texts[site], strlen(c->site_texts[site]));
+}
+
+uint32_t cause_sites(const struct causes *c, const struct cause *cause, uint64_t *out, uint32_t max)
+{
+	uint32_t n = 0;
+	for (size_t i = 0; i < cause->n_sites && n < max; i++)
+		out[n++] = site_hash(c, cause->sites[i]);
+	return n;
+}
+
+static bool has_sites(const struct causes *c, const struct cause *cause, const uint64_t *sites,
+		      uint32_t n)
+{
+	for (size_t i = 0; i < cause->n_sites; i++) {
+		uint64_t hash = site_hash(c, cause->sites[i]);
+		bool found = false;
+		for (uint32_t k = 0; k < n; k++)
+			found = found || sites[k] == hash;
+		if (!found)
+			return false;
+	}
+	return cause->n_sites > 0;
+}
+
+struct cause *causes_explaining(struct causes *c, const uint64_t *sites, uint32_t n)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (has_sites(c, c->list[i], sites, n))
 			return c->list[i];
 	return NULL;
 }
 
 /* The texts of a cause, in the order in which they are written. */
-enum { CAUSE_TEXTS = 8 };
+enum { CAUSE_TEXTS = 9 };
 
 static void texts_of(struct cause *cause, char **texts[CAUSE_TEXTS])
 {
-	char **const all[CAUSE_TEXTS] = {&cause->fingerprint, &cause->state,	  &cause->title,
-					 &cause->text,	      &cause->source,	  &cause->before,
-					 &cause->after,	      &cause->explanation};
+	char **const all[CAUSE_TEXTS] = {&cause->fingerprint, &cause->state,	   &cause->title,
+					 &cause->text,	      &cause->source,	   &cause->before,
+					 &cause->after,	      &cause->explanation, &cause->key};
 	memcpy(texts, all, sizeof all);
 }
 
@@ -609,7 +660,7 @@ struct cause *causes_adopt(struct causes *c, struct reader *r)
 		const void *text = read_blob(r, &n);
 		*texts[i] = mem_dup(text ? text : "", text ? n : 0);
 	}
-	struct cause *known = causes_find(c, cause->fingerprint);
+	struct cause *known = find_key(c, cause->key);
 	if (known || r->bad) {
 		cause_free(cause);
 		return known;

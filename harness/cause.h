@@ -24,6 +24,7 @@ struct cause {
 	uint64_t states;      /* failing states with this cause */
 	uint64_t found_after; /* states looked at until the first of them, all profiles */
 	uint32_t profiles;    /* bit i: the i-th profile of profile_table shows it */
+	char *key; /* what was lost or kept, without the rule: causes with one key are one */
 	/* The representative: the first one found, made minimal. */
 	char *state; /* ID */
 	char *fingerprint, *title, *text, *source, *before, *after, *explanation;
@@ -48,17 +49,26 @@ typedef bool still_fails(void *arg, const struct state *state);
 void causes_minimise(struct model *model, const struct state *state, still_fails *fails, void *arg,
 		     struct state *minimal, struct buf *held);
 
-/* Adds a cause from a minimal state: its words, its fingerprint.  culprit is a
- * step, for states that lost nothing.  why is the judge's explanation. */
+/* Adds a cause from a minimal state: its words, its fingerprint; or finds the one
+ * that lost the same, whatever rule it breaks.  culprit is a step, for states that
+ * lost nothing.  why is the judge's explanation. */
 struct cause *causes_add(struct causes *causes, struct model *model, uint32_t rule,
 			 const struct state *minimal, uint32_t culprit, const char *why);
 
 /* A cause as bytes, and back: without its sites and its culprit, which mean
- * something to its own subject only.  A cause whose fingerprint is known is not
- * added again.  The reader turns bad where the bytes are none. */
+ * something to its own subject only.  A cause whose key is known is not added
+ * again.  The reader turns bad where the bytes are none. */
 void cause_encode(const struct cause *cause, struct buf *out);
 struct cause *causes_adopt(struct causes *causes, struct reader *reader);
-struct cause *causes_find(struct causes *causes, const char *fingerprint);
+struct cause *causes_find(struct causes *causes, uint64_t key_hash);
+uint64_t cause_key_hash(const struct cause *cause);
+
+/* The sites of a cause as hashes, which mean the same to all subjects of a target:
+ * at most max of them in out.  And the first cause with sites all of which are
+ * among n such hashes, or NULL. */
+uint32_t cause_sites(const struct causes *causes, const struct cause *cause, uint64_t *out,
+		     uint32_t max);
+struct cause *causes_explaining(struct causes *causes, const uint64_t *sites, uint32_t n);
 
 /* "0123abcd." and the state's ID: what people paste. */
 void state_public_id(const struct subject *subject, struct model *model, const struct state *state,

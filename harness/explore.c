@@ -565,9 +565,12 @@ static void add_point_rows(struct explore *x)
 
 /* ---- crashing recoveries in turn ---- */
 
-static struct cause *nested_cause(struct explore *x, const char *fingerprint)
+/* The known cause of what a nested run found.  Where what it lost is enough for a
+ * failure after one crash, that is the cause. */
+static struct cause *nested_cause(struct explore *x, const struct nest_found *found)
 {
-	return causes_find(x->causes, fingerprint);
+	struct cause *cause = causes_explaining(x->causes, found->sites, found->n_sites);
+	return cause ? cause : causes_find(x->causes, found->key);
 }
 
 /* Asks for all that a nested run found, and keeps it. */
@@ -632,9 +635,9 @@ static void take_answer(struct explore *x, const struct again_state *a,
 		session_broke(x, a, answer);
 	for (uint32_t i = 0; i < answer->n_found && !x->rc; i++) {
 		const struct nest_found *found = &answer->found[i];
-		if (!nested_cause(x, found->fingerprint))
+		if (!nested_cause(x, found))
 			learn(x, a);
-		struct cause *cause = nested_cause(x, found->fingerprint);
+		struct cause *cause = nested_cause(x, found);
 		if (cause)
 			count_cause(x, cause, found->states, found->rules);
 	}

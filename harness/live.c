@@ -235,7 +235,7 @@ static int ask_model(struct live *l, const char *name, uint64_t passage)
 		charge.history = s.history;
 		charge.judge = judge_create(s.history, s.contract);
 		s.jury = jury_create(&charge);
-		s.symbols = symbols_create(s.trace);
+		s.symbols = symbols_create(s.trace, NULL);
 		rc = pool_create(s.ops, s.history, &job, &options, &s.pool, l->err);
 	}
 	if (!rc)

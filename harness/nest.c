@@ -341,9 +341,11 @@ static void add_found(struct causes *causes, struct nest_answer *answer)
 	for (size_t i = 0; i < causes_count(causes) && i < NEST_CAUSES; i++) {
 		const struct cause *cause = causes_get(causes, i);
 		struct nest_found *found = &answer->found[answer->n_found++];
-		*found = (struct nest_found){
-			.rule = cause->rule, .rules = cause->rules, .states = cause->states};
-		snprintf(found->fingerprint, sizeof found->fingerprint, "%s", cause->fingerprint);
+		*found = (struct nest_found){.key = cause_key_hash(cause),
+					     .rule = cause->rule,
+					     .rules = cause->rules,
+					     .states = cause->states};
+		found->n_sites = cause_sites(causes, cause, found->sites, NEST_SITES);
 	}
 }
 
@@ -422,7 +424,7 @@ static int explore_nested(struct nested *n, const struct nest_order *order,
 	int rc = pool_create_here(n->s.ops, n->s.history, &job, &options, &n->s.pool, err);
 	if (rc)
 		return rc;
-	n->s.symbols = symbols_create(n->s.trace);
+	n->s.symbols = symbols_create(n->s.trace, nest->library);
 	struct explore *x = explore_create(&n->s, &how);
 	rc = explore_profile(x, order->profile, &row, &cut, err);
 	if (!rc) {

@@ -37,13 +37,14 @@
 #include "session.h"
 #include "subject.h"
 
-enum { NEST_CAUSES = 8, NEST_PATH_MAX = 600 };
+enum { NEST_CAUSES = 8, NEST_SITES = 8, NEST_PATH_MAX = 600 };
 
 /* What is fixed for all nested runs of a subject; plain data. */
 struct nest {
 	const struct subject *subject; /* of the states that are recovered */
 	const struct session *session;
 	const char *parent; /* where disks are made */
+	struct library *library;
 	struct child_limits limits;
 	uint64_t states_max; /* crash states looked at in one run */
 	uint32_t depth;	     /* crashes below this one; at least 1 */
@@ -58,9 +59,11 @@ struct nest_order {
 uint64_t nest_order_encode(const struct nest_order *order);
 
 struct nest_found {
-	char fingerprint[20];
+	uint64_t key; /* cause_key_hash */
 	uint32_t rule, rules;
 	uint64_t states;
+	uint32_t n_sites;
+	uint64_t sites[NEST_SITES]; /* what was lost (cause_sites) */
 };
 
 /* The answer to an order. */

@@ -47,13 +47,15 @@ struct selftest_row {
 	uint64_t found_after; /* states looked at until then, if state is not "" */
 	uint64_t states;      /* looked at in all */
 	uint64_t elapsed_ns;  /* of the whole run */
+	uint32_t unreached;   /* fault points that should have been passed and were not */
 	const char *why;      /* UNDECIDED: why; else "" */
 };
 
 struct selftest_options {
-	struct trials trials; /* campaign.seed is the first seed [1], campaign.states_max is per
-				 profile [SELFTEST_STATES_MAX] */
-	uint64_t seeds;	      /* so many, rising by one [1] */
+	/* campaign.seed is the first seed [1], campaign.states_max and nested_max are per
+	 * profile [the constants below] */
+	struct trials trials;
+	uint64_t seeds;			     /* so many, rising by one [1] */
 	const struct planted_bug *bugs;	     /* ends with a NULL name [planted_bugs] */
 	const struct campaign_target *sound; /* ends with a NULL spec [the rows of campaign_builtin
 						that expect no finding, and selftest_sound] */
@@ -64,7 +66,7 @@ struct selftest_options {
 	void *arg;
 };
 
-enum { SELFTEST_STATES_MAX = 2000 };
+enum { SELFTEST_STATES_MAX = 2000, SELFTEST_NESTED_MAX = 8 };
 
 /* Hardened engines with options that the built-in campaign does not try; those of
  * engines that are not there are passed over.  Ends with a NULL spec. */
@@ -82,13 +84,8 @@ struct selftest_result {
 int selftest_run(const struct selftest_options *options, struct selftest_result *result,
 		 struct err *err);
 
-/* ---- parts of it, for its tests ---- */
-
 /* Whether a name given by the user stands for a bug or a sound target: the same text, or
  * the same up to a star at its end, or the engine's name alone. */
 bool selftest_matches(const char *name, const char *subject);
-
-/* The rules that "O2|O6" names, as RULE_BITs.  ERR_USAGE with the word that is none. */
-int selftest_rules(const char *text, uint32_t *rules, struct err *err);
 
 #endif

@@ -237,6 +237,7 @@ int spectrum_run(const struct spectrum_options *given, int *exit_code, struct er
 	if (!c->states_max)
 		c->states_max = SPECTRUM_STATES_MAX;
 	c->no_outcomes = true;
+	c->depth = UINT32_MAX; /* a second crash adds nothing to what the first one lost */
 	for (const struct spectrum_mode *m = o.modes ? o.modes : spectrum_modes; m->engine; m++) {
 		if (!trial_engine_known(c->engines, m->engine))
 			continue;

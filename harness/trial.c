@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "area.h"
+#include "judge.h"
 #include "mem.h"
 
 /* ---- running ---- */
@@ -106,7 +107,25 @@ const char *trial_undecided(const struct campaign_result *result, const struct t
 	return result->tested ? NULL : "nothing was tested";
 }
 
-/* ---- sets of profiles ---- */
+/* ---- sets of rules and of profiles ---- */
+
+int rules_parse(const char *text, uint32_t *rules, struct err *err)
+{
+	*rules = 0;
+	for (const char *at = text;; at++) {
+		size_t n = strcspn(at, "|");
+		int rule = RULE_O1;
+		while (rule < RULES_END && (strlen(rule_name((enum rule)rule)) != n ||
+					    memcmp(rule_name((enum rule)rule), at, n) != 0))
+			rule++;
+		if (rule == RULES_END)
+			return err_set(err, ERR_USAGE, "\"%.*s\" is not a rule", (int)n, at);
+		*rules |= RULE_BIT(rule);
+		at += n;
+		if (!*at)
+			return ERR_OK;
+	}
+}
 
 int profiles_parse(const char *names, uint32_t *set, struct err *err)
 {

@@ -43,7 +43,10 @@ int trial_target(struct store *store, int64_t campaign, struct target_row *row, 
  * something was not decided or that nothing was tested.  row: of trial_target. */
 const char *trial_undecided(const struct campaign_result *result, const struct target_row *row);
 
-/* ---- sets of profiles: bit i is the i-th row of profile_table ---- */
+/* ---- sets: of rules, by RULE_BIT; of profiles, bit i is the i-th row of profile_table ---- */
+
+/* The rules that "O2|O6" names.  ERR_USAGE with the word that is none. */
+int rules_parse(const char *text, uint32_t *rules, struct err *err);
 
 /* Those that words separated by spaces name; "" is the empty set.  ERR_USAGE with the
  * word that names none. */

@@ -780,7 +780,7 @@ START_TEST(stacks_name_the_lines_of_the_calls)
 	record_tracee(&run, "stack", _i);
 	assert_exited(&run, 0);
 	assert_conclusive(&run);
-	struct symbols *symbols = symbols_create(run.trace);
+	struct symbols *symbols = symbols_create(run.trace, NULL);
 	static const struct {
 		const char *leaf, *outer;
 		size_t frames;
@@ -834,7 +834,7 @@ START_TEST(a_module_that_is_gone_or_of_another_build_gives_no_names)
 		{trace_module(trace, "/no/such/file", module->build_id), real.offset},
 	};
 	uint32_t stack = trace_stack(trace, frames, 3);
-	struct symbols *symbols = symbols_create(trace);
+	struct symbols *symbols = symbols_create(trace, NULL);
 	struct source source;
 	for (size_t i = 0; i < 3; i++) {
 		ck_assert(symbols_frame(symbols, stack, i, &source));

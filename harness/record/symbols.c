@@ -6,21 +6,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
 #include "mem.h"
 
-/* A module of the trace, opened when first needed. */
+/* A module, opened when first needed. */
 struct opened {
-	bool tried;
+	UT_hash_handle hh;
+	char *key; /* path and build id */
 	Dwfl *dwfl;
 	Dwfl_Module *module; /* NULL: gone, or another build */
 	GElf_Addr bias;
 	bool system; /* by its name */
 };
 
+/* An address that was looked up. */
+struct address {
+	const struct opened *module;
+	uint64_t offset;
+};
+
+struct found {
+	UT_hash_handle hh;
+	struct address address;
+	struct source source;
+};
+
+struct library {
+	struct opened *modules;
+	struct found *found;
+};
+
 struct symbols {
 	const struct trace *trace;
-	struct opened *modules;
+	struct library *library, *own; /* own: to be destroyed with it */
 };
 
 static const Dwfl_Callbacks callbacks = {
@@ -29,22 +48,44 @@ static const Dwfl_Callbacks callbacks = {
 	.section_address = dwfl_offline_section_address,
 };
 
-struct symbols *symbols_create(const struct trace *trace)
+struct library *library_create(void)
+{
+	return mem_alloc(1, sizeof(struct library));
+}
+
+void library_destroy(struct library *library)
+{
+	struct opened *o, *next;
+	struct found *f, *after;
+	if (!library)
+		return;
+	HASH_ITER (hh, library->modules, o, next) {
+		HASH_DEL(library->modules, o);
+		if (o->dwfl)
+			dwfl_end(o->dwfl);
+		free(o->key);
+		free(o);
+	}
+	HASH_ITER (hh, library->found, f, after) {
+		HASH_DEL(library->found, f);
+		free(f);
+	}
+	free(library);
+}
+
+struct symbols *symbols_create(const struct trace *trace, struct library *library)
 {
 	struct symbols *symbols = mem_alloc(1, sizeof *symbols);
 	symbols->trace = trace;
-	symbols->modules = mem_alloc(trace->n_modules, sizeof *symbols->modules);
+	symbols->own = library ? NULL : library_create();
+	symbols->library = library ? library : symbols->own;
 	return symbols;
 }
 
 void symbols_destroy(struct symbols *symbols)
 {
-	if (!symbols)
-		return;
-	for (size_t i = 0; i < symbols->trace->n_modules; i++)
-		if (symbols->modules[i].dwfl)
-			dwfl_end(symbols->modules[i].dwfl);
-	free(symbols->modules);
+	if (symbols)
+		library_destroy(symbols->own);
 	free(symbols);
 }
 
@@ -78,21 +119,31 @@ static bool has_build_id(Dwfl_Module *module, const char *expected)
 	return strcmp(hex, expected) == 0;
 }
 
-static struct opened *open_module(struct symbols *symbols, uint32_t number)
+static void load(struct opened *o, const struct module *module)
 {
-	struct opened *o = &symbols->modules[number];
-	const struct module *module = &symbols->trace->modules[number];
-	if (o->tried)
-		return o;
-	o->tried = true;
 	o->system = is_system_module(module->path);
 	if (module->path[0] != '/' || !(o->dwfl = dwfl_begin(&callbacks)))
-		return o;
+		return;
 	o->module = dwfl_report_offline(o->dwfl, module->path, module->path, -1);
 	dwfl_report_end(o->dwfl, NULL, NULL);
 	if (o->module && (!dwfl_module_getelf(o->module, &o->bias) ||
 			  !has_build_id(o->module, module->build_id)))
 		o->module = NULL;
+}
+
+static const struct opened *open_module(struct library *library, const struct module *module)
+{
+	struct opened *o;
+	char *key = mem_printf("%s\n%s", module->path, module->build_id);
+	HASH_FIND_STR(library->modules, key, o);
+	if (o) {
+		free(key);
+		return o;
+	}
+	o = mem_alloc(1, sizeof *o);
+	o->key = key;
+	load(o, module);
+	HASH_ADD_KEYPTR(hh, library->modules, o->key, strlen(o->key), o);
 	return o;
 }
 
@@ -157,6 +208,27 @@ static bool is_harness_file(const char *file)
 	return false;
 }
 
+static const struct source *look_up(struct library *library, const struct module *module,
+				    uint64_t offset)
+{
+	const struct opened *o = open_module(library, module);
+	struct address address = {o, offset};
+	struct found *f;
+	HASH_FIND(hh, library->found, &address, sizeof address, f);
+	if (f)
+		return &f->source;
+	f = mem_alloc(1, sizeof *f);
+	f->address = address;
+	struct source *source = &f->source;
+	if (o->module)
+		resolve(o->module, offset + o->bias, source);
+	source->system = o->system || is_harness_file(source->file) ||
+			 strcmp(source->function, "_start") == 0 ||
+			 (source->file[0] == '\0' && is_system_directory(module->path));
+	HASH_ADD(hh, library->found, address, sizeof f->address, f);
+	return source;
+}
+
 bool symbols_frame(struct symbols *symbols, uint32_t stack, size_t i, struct source *source)
 {
 	const struct trace *trace = symbols->trace;
@@ -164,12 +236,6 @@ bool symbols_frame(struct symbols *symbols, uint32_t stack, size_t i, struct sou
 	if (stack >= trace->n_stacks || i >= trace->stacks[stack].n)
 		return false;
 	const struct frame *frame = &trace->stacks[stack].frames[i];
-	const struct opened *o = open_module(symbols, frame->module);
-	if (o->module)
-		resolve(o->module, frame->offset + o->bias, source);
-	source->system = o->system || is_harness_file(source->file) ||
-			 strcmp(source->function, "_start") == 0 ||
-			 (source->file[0] == '\0' &&
-			  is_system_directory(trace->modules[frame->module].path));
+	*source = *look_up(symbols->library, &trace->modules[frame->module], frame->offset);
 	return true;
 }

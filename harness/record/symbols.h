@@ -18,9 +18,17 @@ struct source {
 
 struct symbols;
 
-/* Keeps a reference to trace.  Never fails: what cannot be read gives unknown
- * sources.  symbols_destroy accepts NULL. */
-struct symbols *symbols_create(const struct trace *trace);
+/* Modules that were opened and addresses that were looked up: the dear part,
+ * which the symbols of many traces of one program can share.  Not by several
+ * threads.  library_destroy accepts NULL. */
+struct library;
+struct library *library_create(void);
+void library_destroy(struct library *library);
+
+/* Keeps references to trace and library; without one (NULL) it has its own.
+ * Never fails: what cannot be read gives unknown sources.  symbols_destroy
+ * accepts NULL. */
+struct symbols *symbols_create(const struct trace *trace, struct library *library);
 void symbols_destroy(struct symbols *symbols);
 
 /* Resolves frame i of a stack, inlined functions not expanded.  Returns false

@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,10 +24,13 @@ static bool among(const char *list, const char *word, size_t length)
 
 bool store_finding_is(const struct finding_row *row, const char *word, size_t length)
 {
-	char rule[16];
+	char *end;
 	if (among(row->fingerprint, word, length))
 		return true;
-	int n = snprintf(rule, sizeof rule, "O%u@", row->rule);
-	return length > (size_t)n && memcmp(word, rule, (size_t)n) == 0 &&
-	       among(row->minimal, word + n, length - (size_t)n);
+	if (length < 2 || word[0] != 'O')
+		return false;
+	unsigned long rule = strtoul(word + 1, &end, 10);
+	size_t n = (size_t)(end - word) + 1;
+	return *end == '@' && n < length && rule < 32 && row->rules >> rule & 1 &&
+	       among(row->minimal, word + n, length - n);
 }

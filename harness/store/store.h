@@ -182,7 +182,7 @@ struct window_row {
 bool store_next_word(const char **list, const char **word, size_t *length);
 
 /* Whether a finding is the one that a word of an expectation names: by its
- * fingerprint, or by its first rule and one of its minimal profiles, "O2@posix". */
+ * fingerprint, or by a rule that it breaks and one of its minimal profiles, "O2@posix". */
 bool store_finding_is(const struct finding_row *row, const char *word, size_t length);
 
 /* ---- reading: rows one at a time; texts are valid until the next call with
