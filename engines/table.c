@@ -2,5 +2,8 @@
 
 const struct engine *const engine_table[] = {
 	&wal_engine,
+	&lsm_engine,
+	&btree_engine,
+	&bitcask_engine,
 	NULL,
 };

@@ -453,7 +453,8 @@ static void prepare_recovery(struct job *job)
 		(struct recover_job){.recover = recover_with_engine, .arg = &job->recover};
 	if (!may_nest(job))
 		return;
-	session_init(&job->session, &job->recover, job->s.history, job->s.trace->arena);
+	session_init(&job->session, &job->recover, &job->contract, job->s.history,
+		     job->s.trace->arena);
 	job->nest = (struct nest){.subject = &job->s,
 				  .session = &job->session,
 				  .parent = job->parent,

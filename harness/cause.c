@@ -579,6 +579,38 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	return cause;
 }
 
+struct cause *causes_add_use(struct causes *c, struct model *model, uint32_t rule,
+			     const struct state *state, const char *why)
+{
+	char *key = mem_printf("use O%u", rule);
+	struct cause *cause = find_key(c, key);
+	if (cause) {
+		free(key);
+		return cause;
+	}
+	struct buf id = {0};
+	uint32_t at = ops_point_named(c->s->ops, state->point);
+	state_public_id(c->s, model, state, &id);
+	cause = mem_alloc(1, sizeof *cause);
+	*cause = (struct cause){
+		.rule = rule,
+		.rules = RULE_BIT(rule),
+		.key = key,
+		.fingerprint = fingerprint(c, rule, key),
+		.state = taken(&id),
+		.title = mem_printf("%s", why),
+		.text = mem_printf("no second crash is needed: using the store that was recovered "
+				   "is enough"),
+		.source = mem_printf("%s", ""),
+		.before = mem_printf("%s", ops_fault_before(c->s->ops, at)),
+		.after = mem_printf("%s", ops_fault_after(c->s->ops, at)),
+		.explanation = mem_printf("The state was recovered, closed and opened again, "
+					  "written to, synced, closed and opened once more.\n"),
+	};
+	*MEM_PUSH(c->list, c->n, c->cap) = cause;
+	return cause;
+}
+
 uint64_t cause_key_hash(const struct cause *cause)
 {
 	return XXH3_64bits(cause->key, strlen(cause->key));

@@ -55,6 +55,11 @@ void causes_minimise(struct model *model, const struct state *state, still_fails
 struct cause *causes_add(struct causes *causes, struct model *model, uint32_t rule,
 			 const struct state *minimal, uint32_t culprit, const char *why);
 
+/* The cause of a rule that the use of a recovered store broke, without a second
+ * crash (O9, O12): one for each rule. */
+struct cause *causes_add_use(struct causes *causes, struct model *model, uint32_t rule,
+			     const struct state *state, const char *why);
+
 /* A cause as bytes, and back: without its sites and its culprit, which mean
  * something to its own subject only.  A cause whose key is known is not added
  * again.  The reader turns bad where the bytes are none. */

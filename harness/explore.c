@@ -19,6 +19,8 @@ enum {
 	/* Failing rows kept a profile; the rest is only counted. */
 	FAILURES_KEPT = 2000,
 	PROGRESS_EVERY = 64,
+	/* One recovery in so many is crashed in turn where one crash is too much. */
+	RUNS_SPARED = 4,
 };
 
 struct result_key {
@@ -693,12 +695,19 @@ static void run_again(struct explore *x, struct again_state *list, size_t n,
 	}
 }
 
+/* A store that does not survive one crash is not asked for long about two. */
+static uint64_t runs_max(const struct explore *x)
+{
+	uint64_t max = x->options->nest->runs_max;
+	return x->row->violations ? (max + RUNS_SPARED - 1) / RUNS_SPARED : max;
+}
+
 static void crash_again(struct explore *x)
 {
 	size_t n;
 	if (!x->options->nest || x->cut || x->rc)
 		return;
-	struct again_state *list = again_choose(x->again, x->options->nest->runs_max, &n);
+	struct again_state *list = again_choose(x->again, runs_max(x), &n);
 	struct nest_answer *answers = mem_alloc(n, sizeof *answers);
 	run_again(x, list, n, answers);
 	for (size_t i = 0; i < n && !x->rc; i++) {

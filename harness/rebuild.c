@@ -198,7 +198,8 @@ static int rebuild_first(struct store *store, const struct target_row *row, stru
 	if (rc)
 		return rc;
 	if (c->s.history->n_keys)
-		session_init(&c->session, &c->recover, c->s.history, c->s.trace->arena);
+		session_init(&c->session, &c->recover, &c->contract, c->s.history,
+			     c->s.trace->arena);
 	c->nest = (struct nest){.session = &c->session};
 	c->s.identity = trace_identity(c->s.trace);
 	c->charge = (struct charge){c->s.history, &c->contract,

@@ -162,15 +162,23 @@ static int read_rows(void *arg, struct store *store, const struct campaign_resul
 	return ERR_OK;
 }
 
+/* To crash recoveries in turn takes longer than all else together: only where a bug is
+ * known by it, and then of many states, or where nothing may be found. */
+static void set_nested(struct campaign_options *campaign, const struct selftest_row *row)
+{
+	bool known_by_it = row->expected & nested_rules;
+	if (row->wrong && !known_by_it)
+		campaign->depth = UINT32_MAX;
+	if (!campaign->nested_max)
+		campaign->nested_max = row->wrong ? SELFTEST_NESTED_BUG : SELFTEST_NESTED_SOUND;
+}
+
 static int run_one(const struct selftest_options *o, const struct trial *trial, struct run *run,
 		   struct selftest_result *result, struct err *err)
 {
 	struct trials trials = o->trials;
 	trials.campaign.seed = run->row.seed;
-	/* To crash recoveries in turn takes longer than all else together: only where that
-	 * is what the bug is known by, or where nothing may be found. */
-	if (run->row.wrong && !(run->row.expected & nested_rules))
-		trials.campaign.depth = UINT32_MAX;
+	set_nested(&trials.campaign, &run->row);
 	run->row.spec = trial->spec;
 	if (o->begin)
 		o->begin(o->arg, run->row.name);
@@ -253,8 +261,6 @@ int selftest_run(const struct selftest_options *given, struct selftest_result *r
 	first = options.trials.campaign.seed ? options.trials.campaign.seed : 1;
 	if (!options.trials.campaign.states_max)
 		options.trials.campaign.states_max = SELFTEST_STATES_MAX;
-	if (!options.trials.campaign.nested_max)
-		options.trials.campaign.nested_max = SELFTEST_NESTED_MAX;
 	options.trials.campaign.no_outcomes = true;
 	take_sound(&subjects, options.sound ? options.sound : campaign_builtin);
 	if (!options.sound)

@@ -4,23 +4,25 @@
  *   "format": "powercut-report", "version": 1,
  *   "campaign": {
  *     "id", "powercut", "command", "started", "finished", "system", "seed", "jobs", "exit_code",
- *     "verdict": "passed" | "failed" | "inconclusive" | "nothing" | "unfinished",
+ *     "verdict": "passed" | "failed" | "inconclusive" | "nothing" | "too_little" | "unfinished",
  *     "targets", "targets_failed", "targets_inconclusive": counts,
  *     "findings": those not expected, "expected": those expected, "missing": expected ones that
- *       did not occur; "tested", "violations": sums over targets and profiles
+ *       did not occur; "tested", "violations", "nested": sums over targets and profiles;
+ *     "unreached": how many fault points the targets should have passed and did not
  *   },
  *   "targets": [{
  *     "name", "engine", "options", "workload", "contract", "seed",
  *     "calls", "operations", "changes", "micro_ops", "points",
  *     "verdict": as above, never "unfinished",
- *     "inconclusive": "" or why, "expected": [fingerprint],
+ *     "inconclusive": "" or why, "expected": [fingerprint], "unreached": [fault point],
  *     "coverage": [{"profile", "points", "possible", "exact", "tested", "merged", "left_out",
- *                   "recovered", "violations", "inconclusive", "loss"}],
+ *                   "recovered", "violations", "inconclusive", "loss",
+ *                   "recoverable", "again", "nested", "nested_left_out"}],
  *     "windows": [{"before", "after", "points", "tested", "violations"}],
- *     "faults": [{"name", "passages", "crashes"}],
+ *     "faults": [{"name", "passages", "recoveries", "crashes", "reachable"}],
  *     "findings": [{"id", "fingerprint", "rule": "O2", "rules": ["O2"], "title", "cause",
  *                   "source", "before", "after", "profiles": [], "minimal": [], "state",
- *                   "states", "expected", "explanation"}],
+ *                   "states", "found_after", "expected", "explanation"}],
  *     "inconclusive_states": [{"state", "text"}]
  *   }]
  * }
@@ -29,6 +31,14 @@
  * "possible" and "left_out" are lower bounds unless "exact".  Numbers are integers of up to 63
  * bits; seeds, which have 64, are strings.  "before" and "after" are fault points.  "windows" sums
  * over the profiles.  Text that is not UTF-8 has U+FFFD for the bytes at fault.
+ *
+ * "too_little": all that was tested is in order, but a fault point that the options and the
+ * workload lead to was never passed ("unreached").  Of the recoveries that went well
+ * ("recoverable") some were recorded and crashed in turn ("again"), which gave states after two
+ * crashes or more ("nested"; at least "nested_left_out" others were not tested); what they broke
+ * counts in "violations".  A fault point's "passages" are those of the recorded run; "recoveries"
+ * are the ones that passed it; "crashes" are the states that stand for a crash at it or after it
+ * and before the next.  "found_after": states of the target looked at until the first of them.
  *
  * Members may be added without a new version; one that goes or changes its meaning raises it. */
 #include "json.h"
@@ -162,6 +172,7 @@ void json_finding(struct json *json, const char *name, const struct finding_row 
 	json_words(json, "minimal", row->minimal);
 	json_text(json, "state", row->state);
 	json_count(json, "states", row->states);
+	json_count(json, "found_after", row->found_after);
 	json_bool(json, "expected", row->expected);
 	json_text(json, "explanation", row->explanation);
 	json_close(json, '}');
@@ -188,7 +199,9 @@ void json_campaign(struct json *json, const char *name, const struct campaign_ro
 	json_count(json, "findings", summary->findings);
 	json_count(json, "expected", summary->expected);
 	json_count(json, "missing", summary->missing);
+	json_count(json, "unreached", summary->unreached);
 	json_count(json, "tested", summary->tested);
+	json_count(json, "nested", summary->nested);
 	json_count(json, "violations", summary->violations);
 	json_close(json, '}');
 }
@@ -231,6 +244,10 @@ static int coverage_list(struct json *json, struct store *store, int64_t target,
 		json_count(json, "violations", row.violations);
 		json_count(json, "inconclusive", row.inconclusive);
 		json_count(json, "loss", row.loss);
+		json_count(json, "recoverable", row.recoverable);
+		json_count(json, "again", row.again);
+		json_count(json, "nested", row.nested);
+		json_count(json, "nested_left_out", row.nested_left_out);
 		json_close(json, '}');
 	}
 	json_close(json, ']');
@@ -266,9 +283,24 @@ static int fault_list(struct json *json, struct store *store, int64_t target, st
 		json_open(json, NULL, '{');
 		json_text(json, "name", row.name);
 		json_count(json, "passages", row.passages);
+		json_count(json, "recoveries", row.recoveries);
 		json_count(json, "crashes", row.crashes);
+		json_bool(json, "reachable", row.reachable);
 		json_close(json, '}');
 	}
+	json_close(json, ']');
+	return rc;
+}
+
+static int unreached_list(struct json *json, struct store *store, int64_t target, struct err *err)
+{
+	struct store_query *q = NULL;
+	struct fault_row row;
+	int rc;
+	json_open(json, "unreached", '[');
+	while ((rc = store_next_fault(store, &q, target, &row, err)) == 1)
+		if (summary_unreached(&row))
+			json_text(json, NULL, row.name);
 	json_close(json, ']');
 	return rc;
 }
@@ -317,7 +349,9 @@ static int target_object(struct json *json, struct store *store, const struct ta
 		return rc;
 	json_open(json, NULL, '{');
 	target_members(json, target, &summary);
-	rc = coverage_list(json, store, target->id, err);
+	rc = unreached_list(json, store, target->id, err);
+	if (rc == 0)
+		rc = coverage_list(json, store, target->id, err);
 	if (rc == 0)
 		rc = window_list(json, store, target->id, err);
 	if (rc == 0)

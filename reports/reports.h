@@ -18,12 +18,18 @@
 #include "err.h"
 #include "store.h"
 
+/* Up to so many targets, the report in text has each of them in full. */
+enum { REPORT_FULL_MAX = 3 };
+
 /* A zeroed struct is valid. */
 struct report_options {
 	uint32_t width;	  /* columns of the terminal; 0 means 80; at least 60 are used */
 	bool colour;	  /* for a terminal; the caller has looked at NO_COLOR */
 	bool all_windows; /* text: list every window between two fault points; otherwise those
 			     with violations and those between a flush and its sync */
+	bool full;	  /* text: every target in full, however many there are; otherwise, where
+			     there are more than REPORT_FULL_MAX, a table of all, in full only those
+			     that did not pass, and a summary.  all_windows implies it */
 	bool json;	  /* report_show and the lists: JSON rather than text */
 };
 
@@ -73,6 +79,8 @@ int report_list_findings(struct store *store, int64_t campaign,
 	X(UNFINISHED, "UNFINISHED", "unfinished") /* running, or killed */                         \
 	X(INCONCLUSIVE, "INCONCLUSIVE", "inconclusive")                                            \
 	X(NOTHING, "NOTHING TESTED", "nothing")                                                    \
+	X(TOO_LITTLE, "TOO LITTLE", "too_little") /* a fault point that should have been passed    \
+						     never was */                                  \
 	X(PASSED, "PASSED", "passed")
 
 enum report_verdict {
@@ -90,7 +98,10 @@ struct report_summary {
 	uint32_t findings;	    /* not expected */
 	uint32_t expected;	    /* findings that were expected */
 	uint32_t missing;	    /* expected findings that did not occur */
+	uint32_t unreached;	    /* fault points, summed over targets, that the run should have
+				       passed and did not: what is behind them was not tested */
 	uint64_t tested;	    /* distinct images looked at, summed over profiles */
+	uint64_t nested;	    /* of recoveries that were crashed in turn, the same */
 	uint64_t left_out;	    /* states beyond the budget, of which nothing is known */
 	uint64_t violations;
 };

@@ -5,7 +5,7 @@
 
 #include "mem.h"
 
-enum { INDENT = 2, LABEL_COLUMNS = 16, WIDTH_DEFAULT = 80, WIDTH_MIN = 60 };
+enum { INDENT = 2, LABEL_COLUMNS = 16, WIDTH_DEFAULT = 80, WIDTH_MIN = 60, FIRST_MIN = 10 };
 
 void sheet_init(struct sheet *sheet, const struct report_options *options, struct buf *out)
 {
@@ -94,6 +94,20 @@ void sheet_count(struct buf *out, uint64_t n, const char *noun)
 {
 	sheet_number(out, n, false);
 	buf_printf(out, " %s%s", noun, n == 1 ? "" : "s");
+}
+
+bool sheet_add_once(struct buf *list, const char *word)
+{
+	size_t length = strlen(word);
+	if (!length)
+		return false;
+	for (const char *at = buf_text(list); (at = strstr(at, word)) != NULL; at++) {
+		bool begins = at == list->data || at[-1] == ' ';
+		if (begins && (at[length] == '\0' || at[length] == ','))
+			return false;
+	}
+	buf_printf(list, "%s%s", list->len ? ", " : "", word);
+	return true;
 }
 
 static void style_begin(struct sheet *sheet, enum sheet_style style)
@@ -252,18 +266,25 @@ static uint32_t cell_columns(const struct sheet_cell *cell)
 	return columns(cell->text, strlen(cell->text));
 }
 
-/* The width of each column.  The first gets no more than the others leave. */
-static void measure(const struct sheet *sheet, const struct sheet_table *table, uint32_t *widths)
+/* The width of each column, and the gap between them.  The first gets no more
+ * than the others leave. */
+static uint32_t measure(const struct sheet *sheet, const struct sheet_table *table,
+			uint32_t *widths)
 {
-	uint32_t others = INDENT;
+	uint32_t others = INDENT, gap = 2;
 	for (size_t i = 0; i < table->n; i++) {
 		uint32_t *width = &widths[i % table->columns], own = cell_columns(&table->cells[i]);
 		*width = own > *width ? own : *width;
 	}
 	for (uint32_t i = 1; i < table->columns; i++)
-		others += 2 + widths[i];
-	uint32_t left = sheet->width > others + 10 ? sheet->width - others : 10;
+		others += gap + widths[i];
+	if (others + FIRST_MIN > sheet->width) {
+		others -= table->columns - 1;
+		gap = 1;
+	}
+	uint32_t left = sheet->width > others + FIRST_MIN ? sheet->width - others : FIRST_MIN;
 	widths[0] = widths[0] < left ? widths[0] : left;
+	return gap;
 }
 
 static void print_cell(struct sheet *sheet, const struct sheet_cell *cell)
@@ -288,11 +309,11 @@ static void print_first(struct sheet *sheet, const struct sheet_cell *cell, uint
 }
 
 static void print_row(struct sheet *sheet, const struct sheet_table *table,
-		      const struct sheet_cell *row, const uint32_t *widths)
+		      const struct sheet_cell *row, const uint32_t *widths, uint32_t gap)
 {
 	print_first(sheet, row, widths[0]);
 	for (uint32_t i = 1; i < table->columns; i++) {
-		pad(sheet, 2 + widths[i] - cell_columns(&row[i]));
+		pad(sheet, gap + widths[i] - cell_columns(&row[i]));
 		print_cell(sheet, &row[i]);
 	}
 	buf_byte(sheet->out, '\n');
@@ -301,12 +322,12 @@ static void print_row(struct sheet *sheet, const struct sheet_table *table,
 void sheet_table_print(struct sheet *sheet, struct sheet_table *table)
 {
 	uint32_t *widths = mem_alloc(table->columns, sizeof *widths);
-	measure(sheet, table, widths);
+	uint32_t gap = measure(sheet, table, widths);
 	size_t rows = table->n > table->columns ? table->n : 0;
 	if (rows)
 		buf_byte(sheet->out, '\n');
 	for (size_t i = 0; i < rows; i += table->columns)
-		print_row(sheet, table, &table->cells[i], widths);
+		print_row(sheet, table, &table->cells[i], widths, gap);
 	for (size_t i = 0; i < table->n; i++)
 		free(table->cells[i].text);
 	free(table->cells);

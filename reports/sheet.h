@@ -25,6 +25,9 @@ void sheet_number(struct buf *out, uint64_t n, bool at_least);
 /* "1 target", "3 targets". */
 void sheet_count(struct buf *out, uint64_t n, const char *noun);
 
+/* Appends a word to a list, "a, b", unless it is there or empty; whether it did. */
+bool sheet_add_once(struct buf *list, const char *word);
+
 /* Appends text in a style; the text is escaped. */
 void sheet_paint(struct sheet *sheet, enum sheet_style style, const char *text);
 
@@ -48,7 +51,8 @@ void sheet_command(struct sheet *sheet, const char *command, const char *does);
 void sheet_database(struct buf *command, const char *path);
 
 /* A table: cells are added row by row, the first row is the heading.  The first
- * column is flush left, the others right. */
+ * column is flush left, the others right.  Columns are two spaces apart, or one
+ * where the table would be too wide otherwise. */
 struct sheet_table {
 	uint32_t columns;
 	struct sheet_cell {

@@ -102,19 +102,45 @@ static void print_numbers(struct sheet *sheet, const struct outcome_row *row)
 	buf_finish(&text);
 }
 
+/* Of a state of a nested run: the state whose recovery was crashed, in *parent; "" for others.
+ * A state's ID begins with 8 digits of its trace's identity. */
+static int find_parent(struct store *store, const char *state, struct buf *parent, struct err *err)
+{
+	struct store_query *q = NULL;
+	struct trace_row row;
+	char head[9] = "";
+	int rc = 0;
+	buf_clear(parent);
+	strncat(head, state, 8);
+	if (strspn(head, "0123456789abcdef") != 8 || state[8] != '.')
+		return 0;
+	uint32_t bits = (uint32_t)strtoul(head, NULL, 16);
+	while (!parent->len && (rc = store_next_trace(store, &q, bits, &row, err)) == 1)
+		buf_string(parent, row.parent);
+	store_query_end(&q);
+	return rc < 0 ? rc : 0;
+}
+
 static int print_state(struct sheet *sheet, struct store *store, const struct finding_row *finding,
-		       struct err *err)
+		       const char *parent, struct err *err)
 {
 	struct store_query *q = NULL;
 	struct outcome_row row;
 	if (!*finding->state)
 		return 0;
 	int rc = store_next_outcome(store, &q, finding->target, finding->state, &row, err);
-	if (rc == 1) {
+	if (rc == 1 || *parent) {
 		buf_byte(sheet->out, '\n');
 		sheet_paint(sheet, SHEET_BOLD, "One such state");
 		buf_byte(sheet->out, '\n');
 		sheet_field_whole(sheet, "state", finding->state);
+		sheet_field_whole(sheet, "after", parent);
+		if (*parent)
+			sheet_field(sheet, "",
+				    "left by a crash before: it was recovered and used, and a "
+				    "second crash left this one");
+	}
+	if (rc == 1) {
 		if (row.acked || row.begun)
 			print_numbers(sheet, &row);
 		sheet_field(sheet, "verdict", row.text);
@@ -147,7 +173,10 @@ static void print_target(struct sheet *sheet, const struct target_row *target)
 	sheet_paint(sheet, SHEET_BOLD, "What ran");
 	buf_byte(sheet->out, '\n');
 	sheet_field(sheet, "target", target->name);
-	sheet_field(sheet, "options", target->options);
+	for (const char *at = target->options; *at; at++)
+		buf_printf(&text, "%c%s", *at, *at == ',' ? " " : "");
+	sheet_field(sheet, "options", buf_text(&text));
+	buf_clear(&text);
 	buf_printf(&text, "%s, seed %llu", target->workload, (unsigned long long)target->seed);
 	sheet_field(sheet, "workload", buf_text(&text));
 	sheet_field(sheet, "contract", target->contract);
@@ -167,7 +196,8 @@ static void print_explanation(struct sheet *sheet, const struct finding_row *row
 	sheet_lines(sheet, 2, row->explanation);
 }
 
-static void print_commands(struct sheet *sheet, struct store *store, const struct finding_row *row)
+static void print_commands(struct sheet *sheet, struct store *store, const struct finding_row *row,
+			   const char *parent)
 {
 	struct buf command = {0};
 	buf_byte(sheet->out, '\n');
@@ -180,23 +210,30 @@ static void print_commands(struct sheet *sheet, struct store *store, const struc
 	buf_printf(&command, "powercut repro %s", row->state);
 	sheet_database(&command, store_path(store));
 	sheet_command(sheet, buf_text(&command), "recovers and judges that state again");
+	if (*parent) {
+		buf_clear(&command);
+		buf_printf(&command, "powercut repro %s", parent);
+		sheet_database(&command, store_path(store));
+		sheet_command(sheet, buf_text(&command),
+			      "the same with the state after the crash before");
+	}
 	buf_finish(&command);
 }
 
 static int show_text(struct sheet *sheet, struct store *store, const struct finding_row *finding,
-		     const struct target_row *target, struct err *err)
+		     const struct target_row *target, const char *parent, struct err *err)
 {
 	print_heading(sheet, finding);
 	print_explanation(sheet, finding);
-	int rc = print_state(sheet, store, finding, err);
+	int rc = print_state(sheet, store, finding, parent, err);
 	print_target(sheet, target);
 	if (*finding->state)
-		print_commands(sheet, store, finding);
+		print_commands(sheet, store, finding, parent);
 	return rc;
 }
 
 static void show_json(struct buf *out, const struct finding_row *finding,
-		      const struct target_row *target)
+		      const struct target_row *target, const char *parent)
 {
 	struct json json = {.out = out};
 	json_open(&json, NULL, '{');
@@ -207,6 +244,8 @@ static void show_json(struct buf *out, const struct finding_row *finding,
 	json_text(&json, "workload", target->workload);
 	json_text(&json, "contract", target->contract);
 	json_bits(&json, "seed", target->seed);
+	/* The state whose recovery was crashed in turn; "" where there was one crash only. */
+	json_text(&json, "after", parent);
 	json_finding(&json, "finding", finding);
 	json_close(&json, '}');
 }
@@ -217,6 +256,7 @@ int report_show(struct store *store, const char *what, const struct report_optio
 	struct sheet sheet;
 	struct finding_row finding;
 	struct target_row target;
+	struct buf parent = {0};
 	int64_t id = 0;
 	sheet_init(&sheet, options, out);
 	int rc = store_begin_reading(store, err);
@@ -226,10 +266,13 @@ int report_show(struct store *store, const char *what, const struct report_optio
 		rc = store_get_finding(store, id, &finding, err);
 	if (rc == 0)
 		rc = store_get_target(store, finding.target, &target, err);
+	if (rc == 0)
+		rc = find_parent(store, finding.state, &parent, err);
 	if (rc == 0 && options && options->json)
-		show_json(out, &finding, &target);
+		show_json(out, &finding, &target, buf_text(&parent));
 	else if (rc == 0)
-		rc = show_text(&sheet, store, &finding, &target, err);
+		rc = show_text(&sheet, store, &finding, &target, buf_text(&parent), err);
+	buf_finish(&parent);
 	store_end_reading(store);
 	return rc;
 }

@@ -35,6 +35,12 @@ int summary_occurred(struct store *store, const struct target_row *target, const
 	return *occurred ? 0 : rc;
 }
 
+static void add_saturating(uint64_t *sum, uint64_t n)
+{
+	if (__builtin_add_overflow(*sum, n, sum))
+		*sum = UINT64_MAX;
+}
+
 static int count_coverage(struct store *store, int64_t target, struct target_summary *summary,
 			  struct err *err)
 {
@@ -43,11 +49,31 @@ static int count_coverage(struct store *store, int64_t target, struct target_sum
 	int rc;
 	while ((rc = store_next_coverage(store, &q, target, &row, err)) == 1) {
 		summary->tested += row.tested;
-		if (__builtin_add_overflow(summary->left_out, row.left_out, &summary->left_out))
-			summary->left_out = UINT64_MAX;
+		add_saturating(&summary->left_out, row.left_out);
 		summary->violations += row.violations;
 		summary->inconclusive += row.inconclusive;
+		summary->recoverable += row.recoverable;
+		summary->again += row.again;
+		summary->nested += row.nested;
+		add_saturating(&summary->nested_left_out, row.nested_left_out);
+		summary->loss = row.loss > summary->loss ? row.loss : summary->loss;
 	}
+	return rc;
+}
+
+bool summary_unreached(const struct fault_row *row)
+{
+	return row->reachable && !row->passages && !row->recoveries;
+}
+
+static int count_faults(struct store *store, int64_t target, struct target_summary *summary,
+			struct err *err)
+{
+	struct store_query *q = NULL;
+	struct fault_row row;
+	int rc;
+	while ((rc = store_next_fault(store, &q, target, &row, err)) == 1)
+		summary->unreached += summary_unreached(&row);
 	return rc;
 }
 
@@ -91,7 +117,9 @@ static enum report_verdict verdict(const struct target_row *target,
 		return REPORT_FAILED;
 	if (*target->inconclusive || summary->inconclusive)
 		return REPORT_INCONCLUSIVE;
-	return summary->tested && target->changes ? REPORT_PASSED : REPORT_NOTHING;
+	if (!summary->tested || !target->changes)
+		return REPORT_NOTHING;
+	return summary->unreached ? REPORT_TOO_LITTLE : REPORT_PASSED;
 }
 
 int summary_of_target(struct store *store, const struct target_row *target,
@@ -99,6 +127,8 @@ int summary_of_target(struct store *store, const struct target_row *target,
 {
 	*summary = (struct target_summary){0};
 	int rc = count_coverage(store, target->id, summary, err);
+	if (rc == 0)
+		rc = count_faults(store, target->id, summary, err);
 	if (rc == 0)
 		rc = count_findings(store, target, summary, err);
 	if (rc == 0)
@@ -109,25 +139,26 @@ int summary_of_target(struct store *store, const struct target_row *target,
 }
 
 static void add_target(struct report_summary *all, const struct target_summary *target,
-		       uint32_t *passed)
+		       uint32_t *tested)
 {
 	all->targets++;
 	all->targets_failed += target->verdict == REPORT_FAILED;
 	all->targets_inconclusive += target->verdict == REPORT_INCONCLUSIVE;
 	all->targets_undecided += target->undecided;
-	*passed += target->verdict == REPORT_PASSED;
+	*tested += target->verdict == REPORT_PASSED || target->verdict == REPORT_TOO_LITTLE;
 	all->findings += target->findings;
 	all->expected += target->expected;
 	all->missing += target->missing;
+	all->unreached += target->unreached;
 	all->tested += target->tested;
-	if (__builtin_add_overflow(all->left_out, target->left_out, &all->left_out))
-		all->left_out = UINT64_MAX;
+	all->nested += target->nested;
+	add_saturating(&all->left_out, target->left_out);
 	all->violations += target->violations;
 }
 
 /* The rows do not tell that a budget or an error ended a campaign early, or that a
  * live crash failed: its exit code does. */
-static enum report_verdict campaign_verdict(const struct report_summary *s, uint32_t passed,
+static enum report_verdict campaign_verdict(const struct report_summary *s, uint32_t tested,
 					    int exit_code)
 {
 	if (s->targets_failed || (!s->unfinished && exit_code == 1))
@@ -136,7 +167,9 @@ static enum report_verdict campaign_verdict(const struct report_summary *s, uint
 		return REPORT_UNFINISHED;
 	if (s->targets_inconclusive || s->cut_short)
 		return REPORT_INCONCLUSIVE;
-	return passed ? REPORT_PASSED : REPORT_NOTHING;
+	if (!tested)
+		return REPORT_NOTHING;
+	return s->unreached ? REPORT_TOO_LITTLE : REPORT_PASSED;
 }
 
 int report_summarise(struct store *store, int64_t campaign, struct report_summary *summary,
@@ -146,7 +179,7 @@ int report_summarise(struct store *store, int64_t campaign, struct report_summar
 	struct target_row target;
 	struct target_summary one;
 	struct store_query *q = NULL;
-	uint32_t passed = 0;
+	uint32_t tested = 0; /* targets with nothing against what was tested of them */
 	int exit_code;
 	*summary = (struct report_summary){0};
 	int rc = store_get_campaign(store, campaign, &row, err);
@@ -158,11 +191,11 @@ int report_summarise(struct store *store, int64_t campaign, struct report_summar
 		rc = summary_of_target(store, &target, &one, err);
 		if (rc)
 			break;
-		add_target(summary, &one, &passed);
+		add_target(summary, &one, &tested);
 	}
 	store_query_end(&q);
 	summary->cut_short = !summary->unfinished && !summary->targets_inconclusive &&
 			     exit_code != 0 && exit_code != 1 && exit_code != 3;
-	summary->verdict = campaign_verdict(summary, passed, exit_code);
+	summary->verdict = campaign_verdict(summary, tested, exit_code);
 	return rc;
 }

@@ -7,7 +7,12 @@
 struct target_summary {
 	enum report_verdict verdict; /* UNFINISHED never */
 	uint32_t findings, expected, missing;
+	uint32_t unreached; /* fault points, see summary_unreached */
+	uint32_t loss;	    /* the most, of all profiles */
 	uint64_t tested, left_out, violations, inconclusive;
+	/* Recoveries that could be crashed in turn, those that were, the states tested
+	 * then, and those known to be left out. */
+	uint64_t recoverable, again, nested, nested_left_out;
 	bool undecided; /* something could not be told, whatever the verdict */
 };
 
@@ -18,6 +23,10 @@ int summary_of_target(struct store *store, const struct target_row *target,
  * expectation names (store_finding_is). */
 int summary_occurred(struct store *store, const struct target_row *target, const char *word,
 		     size_t length, bool *occurred, struct err *err);
+
+/* Whether the run should have passed a fault point and did not, neither in the
+ * recorded run nor in any recovery. */
+bool summary_unreached(const struct fault_row *row);
 
 const char *summary_verdict_text(enum report_verdict verdict); /* "FAILED" */
 const char *summary_verdict_json(enum report_verdict verdict); /* "failed" */

@@ -9,123 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "campaign.h"
+#include "lib_campaign.h"
 #include "rebuild.h"
 #include "mem.h"
 #include "sanitized.h"
 #include "trace_codec.h"
-
-/* ---- running ---- */
-
-struct campaign {
-	char db[64];
-	struct store *store;
-	struct campaign_result result;
-	struct campaign_target targets[2];
-	const struct profile *profiles[16];
-	struct campaign_options options;
-};
-
-static void add_profiles(struct campaign *c, const char *names)
-{
-	char *copy = mem_printf("%s", names), *save = NULL;
-	size_t n = 0;
-	for (char *name = strtok_r(copy, " ", &save); name; name = strtok_r(NULL, " ", &save)) {
-		c->profiles[n] = profile_find(name);
-		ck_assert_ptr_nonnull(c->profiles[n]);
-		n++;
-	}
-	free(copy);
-	c->options.profiles = n ? c->profiles : NULL;
-}
-
-static void campaign_init(struct campaign *c, const char *spec, const char *profiles)
-{
-	*c = (struct campaign){0};
-	snprintf(c->db, sizeof c->db, "/tmp/test-campaign-XXXXXX");
-	int fd = mkstemp(c->db);
-	ck_assert_int_ge(fd, 0);
-	close(fd);
-	c->targets[0].spec = spec;
-	add_profiles(c, profiles);
-	c->options.targets = c->targets;
-	c->options.command = "test";
-	c->options.workload.ops = 40;
-	c->options.states_max = 3000;
-}
-
-static void campaign_go(struct campaign *c)
-{
-	struct err err;
-	ck_assert_msg(store_create(c->db, &c->store, &err) == 0, "%s", err.text);
-	int rc = campaign_run(&c->options, c->store, &c->result, &err);
-	ck_assert_msg(rc == 0, "%s: %s", c->targets[0].spec, err.text);
-}
-
-static void campaign_end(struct campaign *c)
-{
-	store_close(c->store);
-	unlink(c->db);
-}
-
-/* Everything a campaign found, as text, but for times and workers. */
-static char *everything(struct campaign *c)
-{
-	struct buf out = {0};
-	struct err err;
-	struct store_query *q = NULL;
-	struct target_row t;
-	struct coverage_row v;
-	struct finding_row f;
-	struct outcome_row o;
-	while (store_next_target(c->store, &q, c->result.id, &t, &err) == 1)
-		buf_printf(&out, "%s %s %u\n", t.name, t.workload, t.micros);
-	while (store_next_coverage(c->store, &q, 1, &v, &err) == 1)
-		buf_printf(&out, "%s %lu %d %lu %lu %lu %lu %u\n", v.profile, v.possible, v.exact,
-			   v.tested, v.merged, v.left_out, v.violations, v.loss);
-	while (store_next_finding(c->store, &q, c->result.id, &f, &err) == 1)
-		buf_printf(&out, "%s %s %s %s %s %lu\n", f.fingerprint, f.title, f.cause, f.minimal,
-			   f.state, f.states);
-	while (store_next_outcome(c->store, &q, 1, NULL, &o, &err) == 1)
-		buf_printf(&out, "%s %s %u %ld %s\n", o.state, o.verdict, o.rules, (long)o.prefix,
-			   o.text);
-	buf_text(&out);
-	return out.data;
-}
-
-/* The finding with that first rule; texts are copied into row's own storage. */
-static bool find_rule(struct campaign *c, uint32_t rule, struct finding_row *found)
-{
-	struct store_query *q = NULL;
-	struct finding_row row;
-	struct err err;
-	bool any = false;
-	while (store_next_finding(c->store, &q, c->result.id, &row, &err) == 1)
-		if (row.rule == rule && !any) {
-			any = true;
-			*found = row;
-			found->fingerprint = mem_printf("%s", row.fingerprint);
-			found->title = mem_printf("%s", row.title);
-			found->cause = mem_printf("%s", row.cause);
-			found->source = mem_printf("%s", row.source);
-			found->before = mem_printf("%s", row.before);
-			found->after = mem_printf("%s", row.after);
-			found->minimal = mem_printf("%s", row.minimal);
-			found->state = mem_printf("%s", row.state);
-			found->explanation = mem_printf("%s", row.explanation);
-		}
-	return any;
-}
-
-static void free_finding(struct finding_row *f)
-{
-	const char *texts[] = {f->fingerprint, f->title,   f->cause, f->source,	    f->before,
-			       f->after,       f->minimal, f->state, f->explanation};
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		free((void *)(uintptr_t)texts[i]);
-}
-
-#define ALL "kill ideal ext4 ext4-lock ext4-noda xfs btrfs posix-dir posix"
 
 /* ---- sound engines stay silent ---- */
 
@@ -203,13 +91,13 @@ START_TEST(textbook_wal_loses_a_segment_whose_entry_was_never_synced)
 	c.targets[0].mix = "put,delete,sync";
 	campaign_go(&c);
 	ck_assert_int_eq(c.result.exit_code, 1);
-	ck_assert(find_rule(&c, RULE_O2, &f));
+	ck_assert(campaign_finding(&c, RULE_O2, &f));
 	ck_assert_ptr_nonnull(strstr(f.cause, "directory entry"));
 	ck_assert_ptr_nonnull(strstr(f.cause, ".wal (created)"));
 	ck_assert_ptr_nonnull(strstr(f.cause, "never synced"));
 	ck_assert_msg(line_contains(f.source, "open"), "source is %s", f.source);
 	ck_assert_str_eq(f.minimal, "posix");
-	free_finding(&f);
+	finding_free(&f);
 	campaign_end(&c);
 }
 END_TEST
@@ -222,11 +110,11 @@ START_TEST(textbook_wal_loses_by_compaction_under_a_mere_kill)
 	c.options.workload.ops = 120;
 	campaign_go(&c);
 	ck_assert_int_eq(c.result.exit_code, 1);
-	ck_assert(find_rule(&c, RULE_O2, &f));
+	ck_assert(campaign_finding(&c, RULE_O2, &f));
 	ck_assert_str_eq(f.minimal, "kill");
 	ck_assert_msg(strncmp(f.before, "wal/compact/", 12) == 0, "before is %s", f.before);
 	ck_assert_msg(strncmp(f.after, "wal/compact/", 12) == 0, "after is %s", f.after);
-	free_finding(&f);
+	finding_free(&f);
 	campaign_end(&c);
 }
 END_TEST
@@ -239,8 +127,8 @@ START_TEST(textbook_wal_without_sync_loses_to_a_kill_what_it_never_promised)
 	c.targets[0].contract = "each";
 	campaign_go(&c);
 	ck_assert_int_eq(c.result.exit_code, 1);
-	ck_assert(find_rule(&c, RULE_O2, &f));
-	free_finding(&f);
+	ck_assert(campaign_finding(&c, RULE_O2, &f));
+	finding_free(&f);
 	campaign_end(&c);
 }
 END_TEST
@@ -291,7 +179,7 @@ static char *run_text(const char *spec, const char *profiles, uint32_t jobs, uin
 	c.options.seed = seed;
 	c.options.states_max = 1500;
 	campaign_go(&c);
-	char *text = everything(&c);
+	char *text = campaign_everything(&c);
 	campaign_end(&c);
 	return text;
 }
@@ -412,6 +300,16 @@ static int bad_put(void *store, struct engine_bytes key, struct engine_bytes val
 	return write(*(int *)store, "x", 1) == 1 ? 0 : -1;
 }
 
+static int bad_get(void *store, struct engine_bytes key, struct engine_bytes *value,
+		   struct engine_error *error)
+{
+	(void)store;
+	(void)key;
+	(void)value;
+	(void)error;
+	return 0;
+}
+
 static int bad_del(void *store, struct engine_bytes key, struct engine_error *error)
 {
 	return bad_put(store, key, key, error);
@@ -450,6 +348,7 @@ static const struct engine bad_engine = {
 	.close = bad_close,
 	.put = bad_put,
 	.del = bad_del,
+	.get = bad_get,
 	.scan = bad_scan,
 };
 
@@ -480,14 +379,14 @@ START_TEST(a_recovery_that_misbehaves_is_a_verdict_and_the_campaign_goes_on)
 				      .disk_bytes = 8 << 20};
 	campaign_go(&c);
 	ck_assert_msg(c.result.exit_code == 1, "%s: exit code %d", spec, c.result.exit_code);
-	ck_assert(find_rule(&c, RULE_O1, &f));
+	ck_assert(campaign_finding(&c, RULE_O1, &f));
 	int n = 0;
 	while (store_next_coverage(c.store, &q, 1, &row, &err) == 1) {
 		ck_assert_uint_gt(row.tested, 0);
 		n++;
 	}
 	ck_assert_int_eq(n, 2);
-	free_finding(&f);
+	finding_free(&f);
 	campaign_end(&c);
 	free(spec);
 }
@@ -558,9 +457,9 @@ START_TEST(all_spellings_of_a_target_have_one_fingerprint)
 		campaign_init(&c, specs[i], "posix");
 		c.targets[0].mix = "put,delete";
 		campaign_go(&c);
-		ck_assert(find_rule(&c, RULE_O2, &f));
+		ck_assert(campaign_finding(&c, RULE_O2, &f));
 		prints[i] = mem_printf("%s", f.fingerprint);
-		free_finding(&f);
+		finding_free(&f);
 		campaign_end(&c);
 	}
 	ck_assert_str_eq(prints[0], prints[1]);
@@ -570,6 +469,8 @@ START_TEST(all_spellings_of_a_target_have_one_fingerprint)
 END_TEST
 
 /* ---- states from their IDs ---- */
+
+static const struct child_limits no_limits;
 
 START_TEST(a_state_can_be_rebuilt_from_the_database_alone)
 {
@@ -583,7 +484,7 @@ START_TEST(a_state_can_be_rebuilt_from_the_database_alone)
 	campaign_go(&c);
 	while (store_next_outcome(c.store, &q, 1, NULL, &row, &err) == 1) {
 		struct rebuilt s;
-		int rc = rebuild_state(c.store, row.state, &s, &err);
+		int rc = rebuild_state(c.store, row.state, &no_limits, NULL, &s, &err);
 		ck_assert_msg(rc == 0, "%s: %s", row.state, err.text);
 		struct image *image = image_create(s.s.ops);
 		image_goto(image, &s.state);
@@ -613,7 +514,7 @@ START_TEST(nonsense_ids_are_refused)
 	struct rebuilt s;
 	campaign_init(&c, "wal", "kill");
 	campaign_go(&c);
-	ck_assert_int_ne(rebuild_state(c.store, ids[_i], &s, &err), 0);
+	ck_assert_int_ne(rebuild_state(c.store, ids[_i], &no_limits, NULL, &s, &err), 0);
 	ck_assert_uint_gt(strlen(err.text), 0);
 	rebuilt_finish(&s);
 	campaign_end(&c);

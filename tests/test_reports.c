@@ -98,6 +98,10 @@ static void add_coverage(int64_t target, const char *profile, uint64_t possible,
 		.recovered = tested,
 		.violations = violations,
 		.loss = violations ? 3 : 0,
+		.recoverable = tested - violations,
+		.again = tested > 48 ? 48 : tested,
+		.nested = 423,
+		.nested_left_out = tested > 48 ? 37 : 0,
 	};
 	ok(store_add_coverage(store, &row, &failure));
 }
@@ -117,6 +121,18 @@ static void add_point(int64_t target, uint32_t point, const char *before, const 
 	ok(store_add_point(store, &row, &failure));
 }
 
+static void add_fault(int64_t target, const char *name, uint64_t passages, uint64_t recoveries,
+		      bool reachable)
+{
+	struct fault_row row = {.target = target,
+				.name = name,
+				.passages = passages,
+				.recoveries = recoveries,
+				.crashes = passages + recoveries,
+				.reachable = reachable};
+	ok(store_add_fault(store, &row, &failure));
+}
+
 static void add_points(int64_t target)
 {
 	add_point(target, 0, "", "wal/append/buffered", 0);
@@ -126,10 +142,10 @@ static void add_points(int64_t target)
 	add_point(target, 4, "wal/recover/the-name-of-this-fault-point-is-rather-long",
 		  "wal/recover/and-so-is-the-next-one", 1);
 	add_point(target, 5, "wal/append/synced", "", 0);
-	struct fault_row fault = {.target = target, .name = "wal/append/flushed", .passages = 40};
-	ok(store_add_fault(store, &fault, &failure));
-	fault = (struct fault_row){.target = target, .name = "wal/compact/renamed"};
-	ok(store_add_fault(store, &fault, &failure));
+	add_fault(target, "wal/append/flushed", 40, 0, true);
+	add_fault(target, "wal/recover/cut", 0, 18, true);
+	add_fault(target, "wal/compact/renamed", 0, 0, true);
+	add_fault(target, "wal/recycle/reused", 0, 0, false);
 }
 
 static struct finding_row lost_segment(int64_t target)
@@ -237,6 +253,73 @@ static int64_t add_everything(void)
 	return campaign;
 }
 
+/* Of a run whose recovery was itself crashed, with the trace of that. */
+static void add_second_crash(int64_t target)
+{
+	struct trace_row trace = {.identity = 0xfa93c75c00000001,
+				  .parent = "9a606d64.ext4.11.0",
+				  .first_event = 10,
+				  .bytes = "x",
+				  .length = 1};
+	ok(store_add_trace(store, &trace, &failure));
+	struct finding_row row = {
+		.target = target,
+		.fingerprint = "c7d22e6354bade11",
+		.rule = 11,
+		.rules = 1u << 11,
+		.title = "key00: recovery had shown its value, and a second crash lost it",
+		.cause = "data of 00000001.wal (block 0) was not on disk: it was not yet synced",
+		.before = "wal/recover/dirsynced",
+		.after = "wal/close/flushed",
+		.profiles = "ext4 posix",
+		.minimal = "ext4",
+		.state = "fa93c75c.ext4.18.2",
+		.explanation =
+			"A second crash, after the state 9a606d64.ext4.11.0 was recovered.\n",
+		.states = 18,
+		.found_after = 700,
+	};
+	ok(store_add_finding(store, &row, &failure));
+}
+
+/* A target that breaks a promise as it is expected to. */
+static int64_t add_taught(int64_t campaign, const char *name)
+{
+	int64_t target = add_target(campaign, name, "3f2affff00000001", "");
+	struct finding_row row = known_problem(target);
+	add_coverage(target, "kill", 400, true, 100, 1);
+	add_coverage(target, "posix", 4000, true, 1000, 1);
+	ok(store_add_finding(store, &row, &failure));
+	row.fingerprint = "77aa0c0000000002";
+	row.rule = 4;
+	row.title = "key03: put #7 is missing between others; the contents are of no moment";
+	row.minimal = "ext4-lock xfs";
+	ok(store_add_finding(store, &row, &failure));
+	return target;
+}
+
+static int64_t add_sound(int64_t campaign, const char *name)
+{
+	struct target_row row = {
+		.campaign = campaign,
+		.name = name,
+		.engine = "lsm",
+		.options = "variant=hardened,sync=each,memtable_bytes=2048,block_bytes=512",
+		.workload = "ops=60 keys=12",
+		.contract = "each acknowledged operation survives loss of power",
+		.seed = 42,
+		.calls = 312,
+		.operations = 60,
+		.changes = 48,
+		.points = 1951,
+	};
+	ok(store_add_target(store, &row, &failure));
+	add_coverage(row.id, "kill", 400, true, 100, 0);
+	add_coverage(row.id, "posix", 4000, true, 1000, 0);
+	add_fault(row.id, "lsm/append/flushed", 40, 0, true);
+	return row.id;
+}
+
 /* ---- comparing ---- */
 
 static void compare(const char *name, struct buf *out)
@@ -304,6 +387,78 @@ START_TEST(the_text_report_has_all_windows_on_demand)
 	struct report_options options = {.all_windows = true, .colour = true, .width = 120};
 	report(add_everything(), &options, &out);
 	compare("report_wide_colour.txt", &out);
+}
+END_TEST
+
+/* Targets that hold, and such as break promises as is expected of them. */
+static int64_t add_many(void)
+{
+	int64_t campaign = add_campaign("2024-05-01T12:00:09Z", 0);
+	add_sound(campaign, "lsm:variant=hardened,sync=each");
+	add_sound(campaign, "lsm:variant=hardened,sync=each,memtable_bytes=512,compact_at=2");
+	add_taught(campaign, "wal:variant=textbook,sync=sync");
+	add_taught(campaign, "wal:variant=textbook,sync=none");
+	return campaign;
+}
+
+START_TEST(many_targets_have_a_table_and_a_summary)
+{
+	struct buf out = {0};
+	report(add_many(), NULL, &out);
+	ck_assert_uint_le(widest_line(&out), 80);
+	compare("many.txt", &out);
+}
+END_TEST
+
+START_TEST(of_many_targets_only_those_that_did_not_pass_are_in_full)
+{
+	struct buf out = {0};
+	int64_t campaign = add_many();
+	int64_t target = add_sound(campaign, "lsm:variant=hardened,sync=on-sync");
+	add_fault(target, "lsm/compact/begin", 0, 0, true);
+	add_second_crash(add_taught(campaign, "wal:variant=textbook,sync=batch"));
+	report(campaign, NULL, &out);
+	ck_assert_uint_le(widest_line(&out), 80);
+	compare("many_failed.txt", &out);
+}
+END_TEST
+
+/* How often a text is in the report. */
+static uint32_t times(struct buf *out, const char *text)
+{
+	uint32_t n = 0;
+	for (const char *at = buf_text(out); (at = strstr(at, text)) != NULL; at++)
+		n++;
+	return n;
+}
+
+START_TEST(all_targets_are_in_full_on_demand_and_where_they_are_few)
+{
+	struct buf out = {0};
+	int64_t campaign = add_many();
+	report(campaign, &(struct report_options){.full = true}, &out);
+	ck_assert_uint_eq(times(&out, "\nTarget "), 4);
+	ck_assert_uint_eq(times(&out, "\nSummary\n"), 0);
+	ck_assert_uint_eq(times(&out, "\n  Expected finding "), 4);
+	buf_clear(&out);
+	report(campaign, &(struct report_options){.all_windows = true}, &out);
+	ck_assert_uint_eq(times(&out, "\nTarget "), 4);
+	buf_clear(&out);
+	report(add_everything(), NULL, &out);
+	ck_assert_uint_eq(times(&out, "\nTarget "), 3);
+	ck_assert_uint_eq(times(&out, "\nSummary\n"), 0);
+	buf_finish(&out);
+}
+END_TEST
+
+START_TEST(a_finding_after_two_crashes_names_the_state_between_them)
+{
+	struct buf out = {0};
+	int64_t campaign = add_campaign("now", 1);
+	add_second_crash(add_target(campaign, "wal:mutant=wal/recover-no-sync", "", ""));
+	ok(report_show(store, "c7d2", NULL, &out, &failure));
+	ck_assert_uint_le(widest_line(&out), 80);
+	compare("show_nested.txt", &out);
 }
 END_TEST
 
@@ -405,8 +560,9 @@ START_TEST(an_inconclusive_state_makes_the_campaign_inconclusive)
 {
 	int64_t campaign = add_campaign("now", 2);
 	add_inconclusive(add_target(campaign, "wal", "", ""));
-	ck_assert_str_eq(verdict_line(campaign), "INCONCLUSIVE: 1 of 1 target could not be judged to the end; "
-						 "no violation in what was tested");
+	ck_assert_str_eq(verdict_line(campaign),
+			 "INCONCLUSIVE: 1 of 1 target could not be judged to the end; "
+			 "no violation in what was tested");
 }
 END_TEST
 
@@ -415,6 +571,68 @@ START_TEST(a_campaign_that_tested_nothing_has_not_passed)
 	int64_t campaign = add_campaign("now", 3);
 	add_target(campaign, "wal", "", "");
 	ck_assert_str_eq(verdict_line(campaign), "NOTHING TESTED: no crash state was looked at");
+}
+END_TEST
+
+START_TEST(a_fault_point_never_passed_is_too_little)
+{
+	int64_t campaign = add_campaign("now", 3);
+	int64_t target = add_target(campaign, "wal", "", "");
+	add_coverage(target, "posix", 40, true, 30, 0);
+	add_fault(target, "wal/append/flushed", 40, 0, true);
+	add_fault(target, "wal/rotate/begin", 0, 0, true);
+	add_fault(target, "wal/recycle/reused", 0, 0, false);
+	ck_assert_str_eq(verdict_line(campaign),
+			 "TOO LITTLE: 1 fault point that should have been passed never was: "
+			 "wal/rotate/begin; no violation in 30 states of 1 target");
+}
+END_TEST
+
+START_TEST(a_fault_point_that_a_recovery_passed_was_passed)
+{
+	int64_t campaign = add_campaign("now", 0);
+	int64_t target = add_target(campaign, "wal", "", "");
+	add_coverage(target, "posix", 40, true, 30, 0);
+	add_fault(target, "wal/recover/cut", 0, 18, true);
+	ck_assert_str_eq(verdict_line(campaign), "PASSED: no violation in 30 states of 1 target");
+}
+END_TEST
+
+START_TEST(points_never_passed_are_named_once_and_not_all)
+{
+	int64_t campaign = add_campaign("now", 3);
+	for (int i = 0; i < 2; i++) {
+		int64_t target = add_target(campaign, "wal", "", "");
+		add_coverage(target, "posix", 40, true, 30, 0);
+		for (char name[] = "wal/a"; name[4] < 'h'; name[4]++)
+			add_fault(target, name, 0, 0, true);
+	}
+	ck_assert_str_eq(
+		verdict_line(campaign),
+		"TOO LITTLE: 7 fault points that should have been passed never were, in 2 "
+		"targets: wal/a, wal/b, wal/c, wal/d, wal/e, wal/f and 1 more; no violation in 60 "
+		"states of 2 targets");
+}
+END_TEST
+
+/* The order of the exit codes: 1, 2, 3. */
+START_TEST(a_violation_and_an_open_question_come_before_too_little)
+{
+	int64_t campaign = add_campaign("now", 2);
+	int64_t target = add_target(campaign, "wal", "", "");
+	add_inconclusive(target);
+	add_fault(target, "wal/rotate/begin", 0, 0, true);
+	ck_assert_str_eq(verdict_line(campaign),
+			 "INCONCLUSIVE: 1 of 1 target could not be judged to the end; no violation "
+			 "in what was tested; 1 fault point that should have been passed never "
+			 "was: wal/rotate/begin");
+	campaign = add_campaign("now", 1);
+	target = add_target(campaign, "wal", "", "");
+	add_coverage(target, "posix", 40, true, 30, 2);
+	add_fault(target, "wal/rotate/begin", 0, 0, true);
+	ck_assert_str_eq(verdict_line(campaign),
+			 "FAILED: 2 unexplained violations in 1 of 1 target; 1 fault point that "
+			 "should have been passed never was: wal/rotate/begin");
 }
 END_TEST
 
@@ -484,7 +702,7 @@ static int64_t add_hostile(void)
 				  .after = hostile,
 				  .violations = 1};
 	ok(store_add_point(store, &point, &failure));
-	struct fault_row fault = {.target = target.id, .name = hostile};
+	struct fault_row fault = {.target = target.id, .name = hostile, .reachable = true};
 	ok(store_add_fault(store, &fault, &failure));
 	struct outcome_row outcome = {.target = target.id,
 				      .profile = hostile,
@@ -505,6 +723,9 @@ static int64_t add_hostile(void)
 				      .state = hostile,
 				      .explanation = hostile};
 	ok(store_add_finding(store, &finding, &failure));
+	target.expected = "";
+	for (int i = 0; i < REPORT_FULL_MAX; i++)
+		ok(store_add_target(store, &target, &failure));
 	return campaign.id;
 }
 
@@ -527,6 +748,9 @@ START_TEST(no_text_from_the_database_controls_the_terminal)
 	struct buf out = {0};
 	int64_t campaign = add_hostile();
 	report(campaign, &(struct report_options){.all_windows = true}, &out);
+	assert_harmless(&out);
+	report(campaign, NULL, &out);
+	ck_assert_uint_eq(times(&out, "\nSummary\n"), 1);
 	assert_harmless(&out);
 	ok(report_show(store, "#1", NULL, &out, &failure));
 	assert_harmless(&out);
@@ -609,6 +833,10 @@ START_TEST(the_json_documents_are_valid_and_say_what_they_are)
 	ck_assert_str_eq(python(&out, "d[\"targets\"][0][\"coverage\"][2][\"possible\"], "
 				      "d[\"targets\"][0][\"findings\"][1][\"rules\"]"),
 			 "(9223372036854775807, ['O2', 'O4'])");
+	ck_assert_str_eq(python(&out, "d[\"campaign\"][\"unreached\"], "
+				      "d[\"targets\"][0][\"unreached\"], "
+				      "d[\"targets\"][0][\"faults\"][1][\"recoveries\"]"),
+			 "(1, ['wal/compact/renamed'], 18)");
 	buf_clear(&out);
 	ok(report_show(store, "3f2a9", &json, &out, &failure));
 	ck_assert_str_eq(python(&out, "d[\"format\"], d[\"finding\"][\"rule\"]"),
@@ -726,6 +954,10 @@ static void add_reports(Suite *suite)
 	TCase *reports = cases(suite, "reports");
 	tcase_add_test(reports, the_text_report_is_the_golden_one);
 	tcase_add_test(reports, the_text_report_has_all_windows_on_demand);
+	tcase_add_test(reports, many_targets_have_a_table_and_a_summary);
+	tcase_add_test(reports, of_many_targets_only_those_that_did_not_pass_are_in_full);
+	tcase_add_test(reports, all_targets_are_in_full_on_demand_and_where_they_are_few);
+	tcase_add_test(reports, a_finding_after_two_crashes_names_the_state_between_them);
 	tcase_add_test(reports, the_json_report_is_the_golden_one);
 	tcase_add_test(reports, a_finding_is_shown_as_in_the_golden_file);
 	tcase_add_test(reports, the_lists_are_the_golden_ones);
@@ -737,6 +969,10 @@ static void add_reports(Suite *suite)
 	tcase_add_test(verdicts, an_unfinished_campaign_has_not_passed);
 	tcase_add_test(verdicts, an_inconclusive_state_makes_the_campaign_inconclusive);
 	tcase_add_test(verdicts, a_campaign_that_tested_nothing_has_not_passed);
+	tcase_add_test(verdicts, a_fault_point_never_passed_is_too_little);
+	tcase_add_test(verdicts, a_fault_point_that_a_recovery_passed_was_passed);
+	tcase_add_test(verdicts, points_never_passed_are_named_once_and_not_all);
+	tcase_add_test(verdicts, a_violation_and_an_open_question_come_before_too_little);
 }
 
 static void add_details(Suite *suite)

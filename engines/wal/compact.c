@@ -177,5 +177,6 @@ static int compact_beside(struct wal *wal, struct engine_error *error)
 int wal_compact(struct wal *wal, struct engine_error *error)
 {
 	FAULT_POINT("wal/compact/begin");
-	return wal->hardened ? compact_beside(wal, error) : compact_in_place(wal, error);
+	return wal->hardened && !MUTANT("wal/compact-in-place") ? compact_beside(wal, error)
+								: compact_in_place(wal, error);
 }

@@ -90,7 +90,7 @@ int wal_rotate(struct wal *wal, struct engine_error *error)
 		return -1;
 	}
 	if (wal->hardened) {
-		if (directory_sync(wal->dir, error) < 0)
+		if (!MUTANT("wal/rotate-no-dirsync") && directory_sync(wal->dir, error) < 0)
 			return -1;
 		FAULT_POINT("wal/rotate/dirsynced");
 	}

@@ -275,23 +275,34 @@ static int buffer_record(struct wal *wal, struct record *record, struct engine_e
 	return 0;
 }
 
+/* Planted bugs of append: the record is not synced now, or not any more. */
+static bool unsynced_by_mistake(void)
+{
+	return MUTANT("wal/skip-sync") || MUTANT("wal/ack-before-sync") ||
+	       MUTANT("wal/sync-before-flush");
+}
+
 /* Takes a single change as far as the mode demands. */
 static int append(struct wal *wal, const struct engine_change *change, struct engine_error *error)
 {
 	struct record record = record_of(change, false);
+	if (MUTANT("wal/ack-before-sync") && wal->dirty && wal_sync(wal, error) < 0)
+		return -1; /* the record before this one, acknowledged long ago */
 	if (make_room(wal, record_bytes(record.key.length, record.value.length), error) < 0 ||
 	    buffer_record(wal, &record, error) < 0)
 		return -1;
 	FAULT_POINT("wal/append/buffered");
 	wal->unsynced++;
 	bool due = wal->mode == WAL_SYNC || (wal->mode == WAL_BATCH && wal->unsynced >= wal->batch);
+	if (due && MUTANT("wal/sync-before-flush") && wal_sync(wal, error) < 0)
+		return -1;
 	if (due || wal->buffer.used >= wal->buffer_bytes) {
 		if (wal_flush(wal, error) < 0)
 			return -1;
 		FAULT_POINT("wal/append/flushed");
 	}
 	if (due) {
-		if (wal_sync(wal, error) < 0)
+		if (!unsynced_by_mistake() && wal_sync(wal, error) < 0)
 			return -1;
 		FAULT_POINT("wal/append/synced");
 	}
@@ -347,6 +358,8 @@ static int buffer_batch(struct wal *wal, const struct engine_change *changes, si
 		if (buffer_record(wal, &record, error) < 0)
 			return -1;
 	}
+	if (MUTANT("wal/commit-apart") && wal_flush(wal, error) < 0)
+		return -1;
 	const struct record_seal seal = {.whole = wal->hardened, .segment = wal_last(wal)};
 	if (record_append_commit(&wal->buffer, &seal, wal->sequence++, first) < 0)
 		return engine_fail(error, "out of memory for a COMMIT");

@@ -37,6 +37,8 @@ enum { SESSION_CHANGES = SESSION_NEW - SESSION_PUT + 1 };
 
 struct session {
 	const struct recover_engine *engine;
+	bool keeps; /* a clean closing keeps what was done: not so where only a sync would, and
+		       the engine has none */
 	struct op_change changes[SESSION_CHANGES]; /* of PUT, DELETE and NEW */
 	uint32_t keys[SESSION_CHANGES];		   /* the same as indices into the history's */
 };
@@ -44,7 +46,8 @@ struct session {
 /* Chooses the keys, and invites the values as guests of the history, whose
  * arena that is.  The workload must have changed something. */
 void session_init(struct session *session, const struct recover_engine *engine,
-		  struct history *history, struct arena *arena);
+		  const struct engine_contract *contract, struct history *history,
+		  struct arena *arena);
 
 /* What a session found, in shared memory; zeroed at first. */
 struct session_result {

@@ -13,6 +13,7 @@
 	X(gate)                                                                                    \
 	X(selftest)                                                                                \
 	X(spectrum)                                                                                \
+	X(claims)                                                                                  \
 	X(list)                                                                                    \
 	X(trace)                                                                                   \
 	X(bench)

@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "mem.h"
 #include "reports.h"
+#include "sheet.h"
 
 struct gate {
 	const char *db, *baseline, *campaign;
@@ -49,6 +50,94 @@ static const struct cli_option options[] = {
 	{"json", NULL, "for machines", set_json},
 	{0},
 };
+
+/* A fault point of a target that was never passed. */
+struct gap {
+	char *target, *fault;
+	bool shrunk; /* the baseline passed it; otherwise it should have been passed */
+};
+
+struct gaps {
+	struct gap *list;
+	size_t n, cap;
+};
+
+static void gaps_finish(struct gaps *gaps)
+{
+	for (size_t i = 0; i < gaps->n; i++) {
+		free(gaps->list[i].target);
+		free(gaps->list[i].fault);
+	}
+	free(gaps->list);
+}
+
+static bool was_passed(const struct fault_row *row)
+{
+	return row->passages || row->recoveries;
+}
+
+/* Whether the baseline has targets of that name, and all of them passed the point:
+ * one name may stand for several workloads. */
+static int passed_before(struct store *baseline, const char *target, const char *fault,
+			 bool *passed, struct err *err)
+{
+	struct store_query *targets = NULL, *faults = NULL;
+	struct target_row row;
+	struct fault_row point;
+	bool all = true;
+	int rc;
+	*passed = false;
+	while ((rc = store_next_target(baseline, &targets, 0, &row, err)) == 1) {
+		bool here = false;
+		if (strcmp(row.name, target) != 0)
+			continue;
+		while ((rc = store_next_fault(baseline, &faults, row.id, &point, err)) == 1)
+			here |= was_passed(&point) && strcmp(point.name, fault) == 0;
+		if (rc)
+			break;
+		all = all && here;
+		*passed = all;
+	}
+	store_query_end(&targets);
+	return rc;
+}
+
+/* The gaps of one target. */
+static int collect_gaps_of(struct store *store, struct store *baseline,
+			   const struct target_row *target, struct gaps *gaps, struct err *err)
+{
+	struct store_query *q = NULL;
+	struct fault_row row;
+	int rc;
+	while ((rc = store_next_fault(store, &q, target->id, &row, err)) == 1) {
+		bool passed;
+		if (was_passed(&row))
+			continue;
+		rc = passed_before(baseline, target->name, row.name, &passed, err);
+		if (rc)
+			break;
+		if (passed || row.reachable)
+			*MEM_PUSH(gaps->list, gaps->n, gaps->cap) = (struct gap){
+				mem_printf("%s", target->name), mem_printf("%s", row.name), passed};
+	}
+	store_query_end(&q);
+	return rc;
+}
+
+static int collect_gaps(struct store *store, struct store *baseline, int64_t campaign,
+			struct gaps *gaps, struct err *err)
+{
+	struct store_query *q = NULL;
+	struct target_row target;
+	int rc;
+	while ((rc = store_next_target(store, &q, campaign, &target, err)) == 1) {
+		rc = collect_gaps_of(store, baseline, &target, gaps, err);
+		if (rc)
+			break;
+	}
+	store_query_end(&q);
+	return rc;
+}
 
 /* A finding, as far as a gate needs it. */
 struct known {
@@ -96,12 +185,18 @@ static int collect(struct store *store, int64_t campaign, struct findings *f, st
 /* What the campaign says of itself beside its findings: a gate must not turn what
  * was not decided into a pass, nor a failure that left no finding (one that was
  * expected did not occur, or a live crash failed). */
-static const char *objection(const struct report_summary *summary, int ended, int *code)
+static const char *objection(const struct report_summary *summary, const struct gaps *gaps,
+			     int ended, int *code)
 {
+	const char *gap = summary->unreached
+				  ? "fault points that should have been passed never were"
+			  : gaps->n ? "fault points that the baseline passed no longer are"
+				    : NULL;
 	*code = ended == EXIT_NOTHING ? EXIT_NOTHING : EXIT_INCONCLUSIVE;
 	switch (ended) {
 	case 0:
-		return NULL;
+		*code = EXIT_NOTHING;
+		return gap;
 	case EXIT_VIOLATION:
 		*code = EXIT_VIOLATION;
 		if (summary->missing)
@@ -109,22 +204,32 @@ static const char *objection(const struct report_summary *summary, int ended, in
 		if (!summary->findings)
 			return "a live crash lost what the model's states kept";
 		/* Known findings do not make up for what could not be told. */
-		*code = EXIT_INCONCLUSIVE;
-		return summary->targets_undecided ? "the campaign was inconclusive" : NULL;
+		*code = summary->targets_undecided ? EXIT_INCONCLUSIVE : EXIT_NOTHING;
+		return summary->targets_undecided ? "the campaign was inconclusive" : gap;
 	case EXIT_INCONCLUSIVE:
 		return "the campaign was inconclusive";
 	case EXIT_NOTHING:
-		return "the campaign tested nothing";
+		return summary->verdict == REPORT_TOO_LITTLE ? gap : "the campaign tested nothing";
 	default:
 		return ended < 0 ? "the campaign did not end" : "the campaign ended with an error";
 	}
+}
+
+/* Texts from a database are not to reach a terminal as they are. */
+static void put_line(const char *what, const char *name, const char *text, struct buf *out)
+{
+	buf_printf(out, "%-6s ", what);
+	sheet_escape(out, name);
+	buf_string(out, "  ");
+	sheet_escape(out, text);
+	buf_byte(out, '\n');
 }
 
 static void put_finding(const struct gate *g, const struct known *k, const char *what, bool first,
 			struct buf *out)
 {
 	if (!g->json) {
-		buf_printf(out, "%-5s %s  %s\n", what, k->fingerprint, k->title);
+		put_line(what, k->fingerprint, k->title, out);
 		return;
 	}
 	buf_printf(out, "%s{\"fingerprint\":\"%s\",\"title\":\"", first ? "" : ",", k->fingerprint);
@@ -142,8 +247,30 @@ static size_t put_unmatched(const struct gate *g, const struct findings *f, cons
 	return n;
 }
 
+/* The gaps of one sort, in text a line each: "never" or "shrunk". */
+static void put_gaps(const struct gate *g, const struct gaps *gaps, bool shrunk, struct buf *out)
+{
+	const char *separator = "";
+	for (size_t i = 0; i < gaps->n; i++) {
+		const struct gap *gap = &gaps->list[i];
+		if (gap->shrunk != shrunk)
+			continue;
+		if (!g->json) {
+			put_line(shrunk ? "shrunk" : "never", gap->fault, gap->target, out);
+			continue;
+		}
+		buf_printf(out, "%s{\"fault\":\"", separator);
+		buf_json(out, gap->fault, strlen(gap->fault));
+		buf_string(out, "\",\"target\":\"");
+		buf_json(out, gap->target, strlen(gap->target));
+		buf_string(out, "\"}");
+		separator = ",";
+	}
+}
+
 static int judge(const struct gate *g, struct findings *now, struct findings *before,
-		 const struct report_summary *summary, int ended, struct buf *out)
+		 const struct gaps *gaps, const struct report_summary *summary, int ended,
+		 struct buf *out)
 {
 	for (size_t i = 0; i < now->n; i++) {
 		struct known *k = find(before, now->list[i].fingerprint);
@@ -156,8 +283,14 @@ static int judge(const struct gate *g, struct findings *now, struct findings *be
 	if (g->json)
 		buf_string(out, "],\"gone\":[");
 	size_t gone = put_unmatched(g, before, "gone", out);
+	if (g->json)
+		buf_string(out, "],\"unreached\":[");
+	put_gaps(g, gaps, false, out);
+	if (g->json)
+		buf_string(out, "],\"shrunk\":[");
+	put_gaps(g, gaps, true, out);
 	int code;
-	const char *why = objection(summary, ended, &code);
+	const char *why = objection(summary, gaps, ended, &code);
 	const char *verdict = fresh		       ? "new findings"
 			      : !why		       ? "passed"
 			      : code == EXIT_VIOLATION ? "failed"
@@ -175,6 +308,7 @@ static int compare(const struct gate *g, struct store *store, struct store *base
 		   struct buf *out, int *code, struct err *err)
 {
 	struct findings now = {0}, before = {0};
+	struct gaps gaps = {0};
 	int64_t id;
 	int ended = -1;
 	struct campaign_row row;
@@ -191,7 +325,10 @@ static int compare(const struct gate *g, struct store *store, struct store *base
 	if (!rc)
 		rc = collect(baseline, 0, &before, err);
 	if (!rc)
-		*code = judge(g, &now, &before, &summary, ended, out);
+		rc = collect_gaps(store, baseline, id, &gaps, err);
+	if (!rc)
+		*code = judge(g, &now, &before, &gaps, &summary, ended, out);
+	gaps_finish(&gaps);
 	findings_finish(&now);
 	findings_finish(&before);
 	return rc;
@@ -238,8 +375,10 @@ const struct cli_command cli_gate = {
 	.help = "Compares a campaign with a baseline: the exit code for CI",
 	.details = "Exit code 1 where the campaign has a finding whose fingerprint the baseline "
 		   "lacks,\n"
-		   "or failed without a finding; 2 or 3 where it was inconclusive, did not end or\n"
-		   "tested nothing; 0 otherwise.\n",
+		   "or failed without a finding; 2 where it was inconclusive or did not end; 3 "
+		   "where\n"
+		   "it tested nothing or too little: a fault point was never passed that should\n"
+		   "have been, or that the same target passed in the baseline; 0 otherwise.\n",
 	.options = options,
 	.run = run,
 };

@@ -3,9 +3,11 @@
 
 #include "commands.h"
 #include "engine.h"
+#include "planted.h"
 #include "profile.h"
 #include "record.h"
 #include "reports.h"
+#include "sheet.h"
 
 struct list {
 	const char *db, *campaign;
@@ -69,13 +71,127 @@ static int list_profiles(const struct list *l, struct buf *out, struct err *err)
 	return ERR_OK;
 }
 
+/* What a run must do, "put, sync". */
+static void put_needs(unsigned needs, struct buf *out)
+{
+	static const struct {
+		enum engine_need need;
+		const char *words;
+	} table[] = {
+		{ENGINE_NEEDS_PUT, "put"},	   {ENGINE_NEEDS_DELETE, "delete"},
+		{ENGINE_NEEDS_BATCH, "batch"},	   {ENGINE_NEEDS_SYNC, "sync"},
+		{ENGINE_NEEDS_COMPACT, "compact"}, {ENGINE_NEEDS_REOPEN, "reopen"},
+		{ENGINE_NEEDS_CRASH, "crash"},
+	};
+	const char *separator = "";
+	if (!needs)
+		buf_string(out, "always");
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		if (!(needs & table[i].need))
+			continue;
+		buf_printf(out, "%s%s", separator, table[i].words);
+		separator = ", ";
+	}
+}
+
+/* "variant=hardened, sync=sync or batch" of "variant=hardened,sync=sync|batch". */
+static void put_when(const char *when, struct buf *out)
+{
+	for (const char *at = when; *at; at++) {
+		if (*at == ',')
+			buf_string(out, ", ");
+		else if (*at == '|')
+			buf_string(out, " or ");
+		else
+			buf_byte(out, (uint8_t)*at);
+	}
+}
+
+/* A line for each point: its name, what must be done, and with which options. */
+static void put_points(struct sheet *sheet, const struct engine_fault_point *points)
+{
+	enum { NEEDS_COLUMN = 2 + 30, WHEN_COLUMN = NEEDS_COLUMN + 15 };
+	struct buf text = {0};
+	for (const struct engine_fault_point *p = points; p && p->name; p++) {
+		buf_printf(sheet->out, "  %-*s", NEEDS_COLUMN - 2, p->name);
+		buf_clear(&text);
+		put_needs(p->needs, &text);
+		if (p->when && text.len < WHEN_COLUMN - NEEDS_COLUMN)
+			buf_printf(&text, "%*s", (int)(WHEN_COLUMN - NEEDS_COLUMN - text.len), "");
+		else if (p->when)
+			buf_string(&text, "; ");
+		if (p->when)
+			put_when(p->when, &text);
+		sheet_wrap(sheet, NEEDS_COLUMN, buf_text(&text));
+	}
+	buf_finish(&text);
+}
+
 static int list_faults(const struct list *l, struct buf *out, struct err *err)
 {
-	(void)l;
+	struct sheet sheet;
 	(void)err;
-	for (const struct engine *const *e = engine_table; *e; e++)
-		for (const struct engine_fault_point *p = (*e)->fault_points; p && p->name; p++)
-			buf_printf(out, "%s\n", p->name);
+	sheet_init(&sheet, &l->how, out);
+	for (const struct engine *const *e = engine_table; *e; e++) {
+		buf_printf(out, "%s  %s\n", (*e)->name, (*e)->summary);
+		put_points(&sheet, (*e)->fault_points);
+	}
+	buf_string(out, "\nBehind a name: what a run must do to pass the point (crash: open the "
+			"store\nafter one that left something to repair), then the options with "
+			"which it is\npassed, if not with all.\n");
+	return ERR_OK;
+}
+
+/* The options of `powercut run` that a workload is written in: "--ops 20 --mix put"
+ * of "ops=20 mix=put". */
+static void put_workload(const char *workload, struct buf *out)
+{
+	const char *word;
+	size_t length;
+	while (store_next_word(&workload, &word, &length)) {
+		size_t name = strcspn(word, "= ");
+		buf_printf(out, " --%.*s", (int)name, word);
+		if (name < length)
+			buf_printf(out, " %.*s", (int)(length - name - 1), word + name + 1);
+	}
+}
+
+/* "O4 or O6" of "O4|O6". */
+static void put_rules(const char *rules, struct buf *out)
+{
+	for (const char *at = rules; *at; at++)
+		if (*at == '|')
+			buf_string(out, " or ");
+		else
+			buf_byte(out, (uint8_t)*at);
+}
+
+static void put_bug(struct sheet *sheet, const struct planted_bug *bug)
+{
+	struct buf text = {0};
+	sheet_paint(sheet, SHEET_BOLD, bug->name);
+	buf_byte(sheet->out, '\n');
+	sheet_field(sheet, "wrong", bug->wrong);
+	put_rules(bug->rules, &text);
+	buf_string(&text, ", from ");
+	for (const char *at = bug->from; *at; at++)
+		buf_printf(&text, "%s%c", *at == ' ' ? "," : "", *at);
+	sheet_field(sheet, "breaks", buf_text(&text));
+	buf_clear(&text);
+	buf_printf(&text, "powercut run --engine %s%cmutant=%s", bug->target,
+		   strchr(bug->target, ':') ? ',' : ':', bug->name);
+	put_workload(bug->workload, &text);
+	sheet_field_whole(sheet, "try", buf_text(&text));
+	buf_finish(&text);
+}
+
+static int list_bugs(const struct list *l, struct buf *out, struct err *err)
+{
+	struct sheet sheet;
+	(void)err;
+	sheet_init(&sheet, &l->how, out);
+	for (const struct planted_bug *bug = planted_bugs; bug->name; bug++)
+		put_bug(&sheet, bug);
 	return ERR_OK;
 }
 
@@ -120,8 +236,9 @@ static const struct {
 	const char *name;
 	int (*list)(const struct list *l, struct buf *out, struct err *err);
 } lists[] = {
-	{"engines", list_engines},     {"profiles", list_profiles}, {"faults", list_faults},
-	{"campaigns", list_campaigns}, {"findings", list_findings}, {"calls", list_calls},
+	{"engines", list_engines}, {"profiles", list_profiles},	  {"faults", list_faults},
+	{"bugs", list_bugs},	   {"campaigns", list_campaigns}, {"findings", list_findings},
+	{"calls", list_calls},
 };
 
 static int run(int argc, char **argv, const char *command_line)
@@ -146,17 +263,19 @@ static int run(int argc, char **argv, const char *command_line)
 		buf_finish(&out);
 		return code;
 	}
-	return cli_usage("list", "expected one of engines, profiles, faults, campaigns, findings, "
-				 "calls");
+	return cli_usage("list", "expected one of engines, profiles, faults, bugs, campaigns, "
+				 "findings, calls");
 }
 
 const struct cli_command cli_list = {
 	.name = "list",
-	.arguments = "[OPTIONS] engines|profiles|faults|campaigns|findings|calls",
+	.arguments = "[OPTIONS] WHAT",
 	.help = "Lists what there is",
-	.details = "engines    with their options\n"
+	.details = "WHAT is one of\n"
+		   "engines    with their options\n"
 		   "profiles   persistence profiles, strongest first\n"
-		   "faults     fault points of the engines\n"
+		   "faults     fault points of the engines, and what it takes to pass them\n"
+		   "bugs       planted in the engines, and how to turn them on\n"
 		   "campaigns  in the database\n"
 		   "findings   in the database\n"
 		   "calls      system calls that the recorder knows\n",

@@ -38,11 +38,20 @@ static int set_windows(void *ctx, const char *value, struct err *err)
 	return ERR_OK;
 }
 
+static int set_full(void *ctx, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct report *)ctx)->how.full = true;
+	return ERR_OK;
+}
+
 static const struct cli_option options[] = {
 	{"db", "FILE", "database [powercut.db]", set_db},
 	{"campaign", "N", "which one [the newest; see list campaigns]", set_campaign},
 	{"format", "NAME", "text or json [text]", set_format},
-	{"windows", NULL, "text: every window between two fault points", set_windows},
+	{"full", NULL, "text: every target in full, however many there are", set_full},
+	{"windows", NULL, "text: the same with every window between fault points", set_windows},
 	{0},
 };
 

@@ -14,7 +14,8 @@ struct selftest {
 	struct selftest_options options;
 	struct buf out; /* JSON, until the end */
 	struct json json;
-	int code; /* not 0: standard output is closed or full */
+	uint64_t seed; /* of the row before */
+	int code;      /* not 0: standard output is closed or full */
 };
 
 static int set_seeds(void *ctx, const char *value, struct err *err)
@@ -53,7 +54,7 @@ static void print(struct selftest *s, struct buf *out)
 static void put_line(struct buf *out, const char *verdict, const char *name, const char *expected,
 		     const char *broken, const char *at, const char *time, const char *from)
 {
-	buf_printf(out, "%-12s  %-29s  %-8s  %-17s  %8s  %7s  %s\n", verdict, name, expected,
+	buf_printf(out, "%-12s  %-29s  %-10s  %-17s  %8s  %7s  %s\n", verdict, name, expected,
 		   broken, at, time, from);
 }
 
@@ -71,7 +72,7 @@ static void put_profiles(const char *what, uint32_t set, struct buf *out)
 	buf_byte(out, '\n');
 }
 
-/* What stands under a line that is not as it should be, and where a bug shows. */
+/* What stands under a line that is not as it should be. */
 static void put_details(const struct selftest_row *row, struct buf *out)
 {
 	if (row->verdict == SELFTEST_MISSED)
@@ -108,8 +109,8 @@ static void put_sound(const struct selftest_row *row, const char *time, struct b
 {
 	struct buf broken = {0};
 	put_rules(row->broken, &broken);
-	buf_printf(out, "%-12s  %-68s  %7s  %s\n", selftest_verdict_text(row->verdict), row->name,
-		   time, buf_text(&broken));
+	buf_printf(out, "%-12s  %-70s  %7s%s%s\n", selftest_verdict_text(row->verdict), row->name,
+		   time, broken.len ? "  " : "", buf_text(&broken));
 	buf_finish(&broken);
 }
 
@@ -117,6 +118,9 @@ static void print_row(struct selftest *s, const struct selftest_row *row)
 {
 	struct buf out = {0};
 	char *time = mem_printf("%.1f s", (double)row->elapsed_ns / 1e9);
+	if (s->options.seeds > 1 && row->seed != s->seed)
+		buf_printf(&out, "seed %" PRIu64 "\n", row->seed);
+	s->seed = row->seed;
 	if (row->wrong)
 		put_bug(row, time, &out);
 	else
@@ -185,6 +189,7 @@ static void json_row(struct json *json, const struct selftest_row *row)
 		json_count(json, "found_after", row->found_after);
 	json_count(json, "states", row->states);
 	json_count(json, "elapsed_ms", row->elapsed_ns / 1000000);
+	json_count(json, "unreached_fault_points", row->unreached);
 	json_text(json, "why", row->why);
 	json_close(json, '}');
 }

@@ -80,7 +80,7 @@ static void print_stack(struct symbols *symbols, uint32_t stack, struct buf *out
 /* The listing with the stack of each call below its line. */
 static void put_stacks(const struct trace *trace, struct buf *listing, struct buf *out)
 {
-	struct symbols *symbols = symbols_create(trace);
+	struct symbols *symbols = symbols_create(trace, NULL);
 	const char *line = buf_text(listing);
 	while (*line) {
 		size_t n = strcspn(line, "\n");
