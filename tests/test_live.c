@@ -220,7 +220,7 @@ static void crash_recoveries(const char *db, struct passed *passed)
 		struct rebuilt s;
 		if (row.live || strcmp(row.verdict, "pass") != 0)
 			continue;
-		ck_assert_msg(rebuild_state(store, row.state, &s, &err) == 0, "%s", err.text);
+		ck_assert_msg(rebuild_state(store, row.state, &no_limits, NULL, &s, &err) == 0, "%s", err.text);
 		crash_recovery(&area, &s, dir, passed);
 		rebuilt_finish(&s);
 	}

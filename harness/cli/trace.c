@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -7,7 +8,7 @@
 #include "trace_codec.h"
 
 struct trace_command {
-	const char *db, *target;
+	const char *db, *target, *state;
 	bool stacks;
 };
 
@@ -25,6 +26,14 @@ static int set_target(void *ctx, const char *value, struct err *err)
 	return ERR_OK;
 }
 
+static int set_state(void *ctx, const char *value, struct err *err)
+{
+	((struct trace_command *)ctx)->state = value;
+	if (strspn(value, "0123456789abcdef") == 8 && (value[8] == '.' || !value[8]))
+		return ERR_OK;
+	return err_set(err, ERR_USAGE, "\"%s\" is no crash-state ID as reports print it", value);
+}
+
 static int set_stacks(void *ctx, const char *value, struct err *err)
 {
 	(void)value;
@@ -36,6 +45,7 @@ static int set_stacks(void *ctx, const char *value, struct err *err)
 static const struct cli_option options[] = {
 	{"db", "FILE", "database [powercut.db]", set_db},
 	{"target", "SPEC", "the target, or its number [the newest campaign's first]", set_target},
+	{"state", "ID", "the run in which that crash happened, a recovery's too", set_state},
 	{"stacks", NULL, "with the functions and source lines of each call", set_stacks},
 	{0},
 };
@@ -93,20 +103,45 @@ static void put_stacks(const struct trace *trace, struct buf *listing, struct bu
 	symbols_destroy(symbols);
 }
 
+/* The number of the trace that is meant, and a heading. */
+static int find_trace(struct store *store, const struct trace_command *t, int64_t *id,
+		      struct buf *out, struct err *err)
+{
+	struct target_row target;
+	struct trace_row trace;
+	struct store_query *q = NULL;
+	if (!t->state) {
+		int rc = find(store, t->target, &target, err);
+		if (rc)
+			return rc;
+		*id = target.trace;
+		buf_printf(out, "# %s, seed %" PRIu64 ", %s\n", target.name, target.seed,
+			   target.workload);
+		return ERR_OK;
+	}
+	int rc = store_next_trace(store, &q, (uint32_t)strtoul(t->state, NULL, 16), &trace, err);
+	if (rc == 1 && *trace.parent)
+		buf_printf(out, "# a recovery of %s, from event %u on\n", trace.parent,
+			   trace.first_event);
+	*id = trace.id;
+	store_query_end(&q);
+	if (rc == 0)
+		return err_set(err, ERR_MISSING, "no trace of this database begins with %.8s",
+			       t->state);
+	return rc == 1 ? ERR_OK : rc;
+}
+
 static int print(struct store *store, const struct trace_command *t, struct buf *out,
 		 struct err *err)
 {
-	struct target_row row;
 	struct trace *trace = NULL;
 	struct buf bytes = {0}, listing = {0};
-	int rc = find(store, t->target, &row, err);
-	if (!rc) {
-		int64_t trace_id = row.trace;
-		buf_printf(out, "# %s, seed %" PRIu64 ", %s\n", row.name, row.seed, row.workload);
-		rc = store_get_trace(store, trace_id, &bytes, err);
-		if (!rc && (rc = trace_decode(bytes.data, bytes.len, &trace, err)))
-			err_wrap(err, "trace %" PRId64 " of the database", trace_id);
-	}
+	int64_t id = 0;
+	int rc = find_trace(store, t, &id, out, err);
+	if (!rc)
+		rc = store_get_trace(store, id, &bytes, err);
+	if (!rc && (rc = trace_decode(bytes.data, bytes.len, &trace, err)))
+		err_wrap(err, "trace %" PRId64 " of the database", id);
 	if (!rc) {
 		trace_print(trace, &listing);
 		if (t->stacks)
@@ -131,6 +166,8 @@ static int run(int argc, char **argv, const char *command_line)
 		return code;
 	if (rest < argc)
 		return cli_usage("trace", "\"%s\" is too much", argv[rest]);
+	if (t.state && t.target)
+		return cli_usage("trace", "either --target or --state");
 	struct store *store = cli_open("trace", t.db, &code);
 	if (!store)
 		return code;

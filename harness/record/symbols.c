@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include "mem.h"
@@ -119,8 +121,19 @@ static bool has_build_id(Dwfl_Module *module, const char *expected)
 	return strcmp(hex, expected) == 0;
 }
 
+/* A file that is mapped here would be mapped in our children too, and who unwinds
+ * the stacks of one would take it for the loaded library that it is next to. */
+static void keep_from_children(Elf *elf)
+{
+	size_t size;
+	char *raw = elf ? elf_rawfile(elf, &size) : NULL;
+	if (raw && (uintptr_t)raw % (uintptr_t)sysconf(_SC_PAGESIZE) == 0)
+		madvise(raw, size, MADV_DONTFORK);
+}
+
 static void load(struct opened *o, const struct module *module)
 {
+	GElf_Addr bias;
 	o->system = is_system_module(module->path);
 	if (module->path[0] != '/' || !(o->dwfl = dwfl_begin(&callbacks)))
 		return;
@@ -129,6 +142,11 @@ static void load(struct opened *o, const struct module *module)
 	if (o->module && (!dwfl_module_getelf(o->module, &o->bias) ||
 			  !has_build_id(o->module, module->build_id)))
 		o->module = NULL;
+	if (!o->module)
+		return;
+	keep_from_children(dwfl_module_getelf(o->module, &bias));
+	Dwarf *dwarf = dwfl_module_getdwarf(o->module, &bias);
+	keep_from_children(dwarf ? dwarf_getelf(dwarf) : NULL);
 }
 
 static const struct opened *open_module(struct library *library, const struct module *module)
