@@ -119,11 +119,15 @@ static int read_target(struct deciding *d, struct store *store,
 	int rc = trial_target(store, result->id, &target, err);
 	if (rc)
 		return rc;
-	const char *why = trial_undecided(result, &target);
-	if (why && !d->why)
-		d->why = mem_printf("%s", why);
 	*id = target.id;
-	rc = read_coverage(d, store, *id, err);
+	char *why;
+	rc = trial_undecided(store, result, &target, &why, err);
+	if (d->why)
+		free(why); /* of the first of two runs is enough */
+	else
+		d->why = why;
+	if (!rc)
+		rc = read_coverage(d, store, *id, err);
 	if (!rc)
 		rc = read_crashes(d, store, *id, err);
 	return rc;

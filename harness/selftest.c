@@ -152,14 +152,12 @@ static int read_rows(void *arg, struct store *store, const struct campaign_resul
 		rc = trial_target(store, result->id, &target, err);
 	if (rc)
 		return rc;
-	const char *why = trial_undecided(result, &target);
+	rc = trial_undecided(store, result, &target, &run->why, err);
 	run->row.states = result->states;
 	run->row.elapsed_ns = result->elapsed_ns;
 	run->row.unreached = result->unreached;
-	run->row.verdict = decide(&run->row, why != NULL);
-	if (run->row.verdict == SELFTEST_UNDECIDED)
-		run->why = mem_printf("%s", why);
-	return ERR_OK;
+	run->row.verdict = decide(&run->row, run->why != NULL);
+	return rc;
 }
 
 /* To crash recoveries in turn takes longer than all else together: only where a bug is
@@ -186,7 +184,7 @@ static int run_one(const struct selftest_options *o, const struct trial *trial, 
 	if (rc)
 		err_wrap(err, "%s", run->row.name);
 	run->row.state = run->state ? run->state : "";
-	run->row.why = run->why ? run->why : "";
+	run->row.why = run->row.verdict == SELFTEST_UNDECIDED && run->why ? run->why : "";
 	if (!rc) {
 		result->verdicts[run->row.verdict]++;
 		if (o->row)

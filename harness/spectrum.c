@@ -196,11 +196,10 @@ static int read_rows(void *arg, struct store *store, const struct campaign_resul
 	int rc = trial_target(store, result->id, &target, err);
 	if (rc)
 		return rc;
-	const char *why = trial_undecided(result, &target);
-	m->why = mem_printf("%s", why ? why : "");
 	m->row.operations = target.changes;
 	int64_t id = target.id;
-	if (target.trace)
+	rc = trial_undecided(store, result, &target, &m->why, err);
+	if (!rc && target.trace)
 		rc = read_cost(store, &target, &m->row.cost, err);
 	if (!rc)
 		rc = read_losses(&m->row, store, id, err);

@@ -96,15 +96,33 @@ int trial_target(struct store *store, int64_t campaign, struct target_row *row, 
 	return store_get_target(store, id, row, err);
 }
 
-const char *trial_undecided(const struct campaign_result *result, const struct target_row *row)
+/* The first recovery that could not be judged, where it is known. */
+static int undecided_state(struct store *store, int64_t target, char **why, struct err *err)
 {
+	struct store_query *q = NULL;
+	struct outcome_row o;
+	int rc = store_next_verdict(store, &q, target, "inconclusive", &o, err);
+	if (rc == 1)
+		*why = mem_printf("%s: %s", o.state, o.text);
+	store_query_end(&q);
+	if (rc == 0)
+		*why = mem_printf("a recovery could not be judged");
+	return rc < 0 ? rc : ERR_OK;
+}
+
+int trial_undecided(struct store *store, const struct campaign_result *result,
+		    const struct target_row *row, char **why, struct err *err)
+{
+	*why = NULL;
 	if (row->inconclusive[0])
-		return row->inconclusive;
-	if (result->inconclusive)
-		return "a recovery could not be judged";
-	if (result->idle)
-		return "the workload changed nothing";
-	return result->tested ? NULL : "nothing was tested";
+		*why = mem_printf("%s", row->inconclusive);
+	else if (result->inconclusive)
+		return undecided_state(store, row->id, why, err);
+	else if (result->idle)
+		*why = mem_printf("the workload changed nothing");
+	else if (!result->tested)
+		*why = mem_printf("nothing was tested");
+	return ERR_OK;
 }
 
 /* ---- sets of rules and of profiles ---- */

@@ -39,9 +39,11 @@ bool trial_engine_known(const struct engine *const *engines, const char *spec);
 /* The first target of a campaign.  ERR_MISSING where it has none. */
 int trial_target(struct store *store, int64_t campaign, struct target_row *row, struct err *err);
 
-/* Why nothing can be concluded from a trial, or NULL: the target's own reason, or that
- * something was not decided or that nothing was tested.  row: of trial_target. */
-const char *trial_undecided(const struct campaign_result *result, const struct target_row *row);
+/* Why nothing can be concluded from a trial: the target's own reason, or that something
+ * was not decided or that nothing was tested.  *why is the caller's to free, and NULL
+ * where all was decided.  row: of trial_target. */
+int trial_undecided(struct store *store, const struct campaign_result *result,
+		    const struct target_row *row, char **why, struct err *err);
 
 /* ---- sets: of rules, by RULE_BIT; of profiles, bit i is the i-th row of profile_table ---- */
 

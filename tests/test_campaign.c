@@ -143,7 +143,7 @@ START_TEST(batch_mode_really_loses_all_but_one_of_a_batch)
 	c.targets[0].mix = "put,delete";
 	c.options.workload.ops = 60;
 	campaign_go(&c);
-	ck_assert_int_eq(c.result.exit_code, 0);
+	ck_assert_uint_eq(c.result.findings, 0);
 	ck_assert_int_eq(store_next_coverage(c.store, &q, 1, &row, &err), 1);
 	ck_assert_uint_eq(row.loss, 7);
 	store_query_end(&q);

@@ -16,6 +16,9 @@
 #include "target.h"
 #include "trace_text.h"
 
+/* Of one recovery: none here hangs, and sanitized ones on a busy machine are slow. */
+enum { WALL_MS = 20000 };
+
 /* ---- names ---- */
 
 START_TEST(a_name_stands_for_itself_a_star_for_any_rest_an_engine_for_all_of_it)
@@ -135,6 +138,7 @@ static void run(struct selftest_options *options, struct outcome *o)
 	options->trials.campaign.states_max = 300;
 	options->trials.campaign.nested_max = 1;
 	options->trials.campaign.no_stacks = true;
+	options->trials.campaign.limits.wall_ms = WALL_MS;
 	options->trials.campaign.command = "test";
 	options->begin = count;
 	options->row = keep;
@@ -399,6 +403,7 @@ START_TEST(the_spectrum_is_what_modes_lose)
 	struct err err;
 	int code;
 	options.trials.campaign.no_stacks = true;
+	options.trials.campaign.limits.wall_ms = WALL_MS;
 	ck_assert_msg(spectrum_run(&options, &code, &err) == 0, "%s", err.text);
 	ck_assert_int_eq(code, 0);
 	ck_assert_int_eq(m.rows, 4); /* each with both calls */
@@ -497,6 +502,7 @@ START_TEST(claims_are_answered_as_expected_and_their_states_can_be_rebuilt)
 	options.trials.db = db;
 	options.trials.campaign.states_max = 1000;
 	options.trials.campaign.no_stacks = true;
+	options.trials.campaign.limits.wall_ms = WALL_MS;
 	ck_assert_msg(claims_run(&options, &result, &err) == 0, "%s", err.text);
 	unlink(db);
 	ck_assert_int_eq(a.rows, 7);
@@ -519,6 +525,7 @@ static void answer_one(const struct claim_case *what, struct answers *a,
 	options.trials.campaign.engines = engines;
 	options.trials.campaign.states_max = 300;
 	options.trials.campaign.no_stacks = true;
+	options.trials.campaign.limits.wall_ms = WALL_MS;
 	ck_assert_msg(claims_run(&options, result, &err) == 0, "%s", err.text);
 }
 
@@ -591,6 +598,7 @@ START_TEST(all_claims_are_answered_as_expected)
 	struct claims_result result;
 	struct err err;
 	options.trials.campaign.no_stacks = true;
+	options.trials.campaign.limits.wall_ms = WALL_MS;
 	ck_assert_msg(claims_run(&options, &result, &err) == 0, "%s", err.text);
 	ck_assert_uint_eq(result.surprises, 0);
 	ck_assert_uint_eq(result.passed_over, 0);

@@ -14,7 +14,7 @@ struct selftest {
 	struct selftest_options options;
 	struct buf out; /* JSON, until the end */
 	struct json json;
-	uint64_t seed; /* of the row before */
+	uint64_t seed; /* of the row before, 0 at first */
 	int code;      /* not 0: standard output is closed or full */
 };
 
@@ -56,13 +56,6 @@ static void put_line(struct buf *out, const char *verdict, const char *name, con
 {
 	buf_printf(out, "%-12s  %-29s  %-10s  %-17s  %8s  %7s  %s\n", verdict, name, expected,
 		   broken, at, time, from);
-}
-
-static void print_heading(struct selftest *s)
-{
-	struct buf out = {0};
-	put_line(&out, "verdict", "planted bug", "expected", "broken", "found at", "time", "from");
-	print(s, &out);
 }
 
 static void put_profiles(const char *what, uint32_t set, struct buf *out)
@@ -118,6 +111,9 @@ static void print_row(struct selftest *s, const struct selftest_row *row)
 {
 	struct buf out = {0};
 	char *time = mem_printf("%.1f s", (double)row->elapsed_ns / 1e9);
+	if (!s->seed) /* the first row */
+		put_line(&out, "verdict", "planted bug", "expected", "broken", "found at", "time",
+			 "from");
 	if (s->options.seeds > 1 && row->seed != s->seed)
 		buf_printf(&out, "seed %" PRIu64 "\n", row->seed);
 	s->seed = row->seed;
@@ -227,8 +223,6 @@ static int run_selftest(struct selftest *s)
 		json_open(&s->json, NULL, '{');
 		json_format(&s->json, "powercut-selftest");
 		json_open(&s->json, "rows", '[');
-	} else {
-		print_heading(s);
 	}
 	int rc = selftest_run(&s->options, &result, &err);
 	cli_trials_clear(&s->common);

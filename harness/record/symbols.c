@@ -214,12 +214,14 @@ static void resolve(Dwfl_Module *module, Dwarf_Addr pc, struct source *source)
 	}
 }
 
-/* Whether a source file is part of the harness rather than of an engine. */
+/* Whether a source file is part of the harness rather than of an engine, or a thin
+ * layer around system calls that the built-in engines share. */
 static bool is_harness_file(const char *file)
 {
-	static const char *const dirs[] = {"harness/", "faults/"};
-	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
-		const char *at = strstr(file, dirs[i]);
+	static const char *const parts[] = {"harness/", "faults/", "engines/io.c",
+					    "engines/files.c"};
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		const char *at = strstr(file, parts[i]);
 		if (at && (at == file || at[-1] == '/'))
 			return true;
 	}
