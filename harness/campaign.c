@@ -22,11 +22,13 @@
 
 enum {
 	STATES_MAX_DEFAULT = 20000,
-	NESTED_MAX_DEFAULT = 48,
-	NESTED_STATES_MAX = 64, /* crash states of one nested run */
+	NESTED_MAX_DEFAULT = 24,
+	NESTED_STATES_MAX = 32, /* crash states of one nested run */
 	LIVE_PASSAGES = 3,
 };
 
+/* Hardened targets run with the default workload; textbook ones need few operations
+ * to fail, and what fails is dear to explain. */
 const struct campaign_target campaign_builtin[] = {
 	{.spec = "wal:variant=hardened,sync=sync",
 	 .why = "every acknowledged write survives, on every file system"},
@@ -35,14 +37,42 @@ const struct campaign_target campaign_builtin[] = {
 	 .why = "reused segments are safe"},
 	{.spec = "wal:variant=hardened,sync=batch,batch=8", .why = "at most seven writes are lost"},
 	{.spec = "wal:variant=hardened,sync=none", .why = "only a sync or a batch makes durable"},
-	{.spec = "wal:variant=textbook,sync=sync",
-	 .mix = "put,delete,sync",
+	{.spec = "wal:variant=textbook,sync=sync,segment_bytes=1024",
+	 .workload = "ops=60 mix=put,delete,sync",
+	 .states_max = 1500,
 	 .expected = "O2@posix-dir",
 	 .why = "the log as it is taught: fine on ext4, lost where a directory must be synced"},
-	{.spec = "wal:variant=textbook,sync=sync,segment_bytes=65536",
-	 .mix = "put,delete,compact",
+	{.spec = "wal:variant=textbook,sync=sync,segment_bytes=2048",
+	 .workload = "ops=90 mix=put=30,delete=10,compact=3",
+	 .states_max = 1500,
 	 .expected = "O2@kill O2@ext4 O2@xfs O2@posix-dir",
 	 .why = "the same log compacts in place: a mere kill loses what was committed"},
+	{.spec = "lsm:variant=hardened,sync=each", .why = "every acknowledged write survives"},
+	{.spec = "lsm:variant=hardened,sync=on-sync",
+	 .states_max = 5000,
+	 .why = "what a sync covers survives"},
+	{.spec = "lsm:variant=textbook,memtable_bytes=600",
+	 .workload = "ops=50 mix=put,delete",
+	 .states_max = 1500,
+	 .expected = "O4@xfs O4@ext4 O3@posix-dir",
+	 .why = "a log that is never synced: it survives a kill, and after a power failure "
+		"neither the newest writes nor their order"},
+	{.spec = "btree:variant=hardened",
+	 .states_max = 5000,
+	 .why = "every acknowledged write survives"},
+	{.spec = "btree:variant=textbook",
+	 .workload = "ops=60 mix=put,delete=40,sync",
+	 .states_max = 1500,
+	 .expected = "O1@kill O2@kill",
+	 .why = "metadata past the log, and no commit record: a mere kill breaks the tree"},
+	{.spec = "bitcask:variant=hardened,sync_writes=1",
+	 .why = "every acknowledged write survives"},
+	{.spec = "bitcask:variant=hardened,sync_writes=0", .why = "what a sync covers survives"},
+	{.spec = "bitcask:variant=textbook,sync_writes=1",
+	 .workload = "ops=60 mix=put,delete,compact=3",
+	 .states_max = 1500,
+	 .expected = "O2@kill",
+	 .why = "merging deletes the old files before the new ones are in place"},
 	{0},
 };
 
@@ -138,6 +168,8 @@ static int prepare(struct job *job)
 	job->workload_options = job->options->workload;
 	if (job->what->mix)
 		rc = workload_parse_mix(job->what->mix, &job->workload_options, job->err);
+	if (!rc && job->what->workload)
+		rc = workload_parse(job->what->workload, &job->workload_options, job->err);
 	job->workload_options.seed = job->options->seed;
 	if (!rc)
 		rc = workload_expand(&job->workload_options, job->err);
@@ -439,10 +471,11 @@ static void describe_subject(struct job *job)
 	job->s.seed = job->options->seed;
 }
 
-/* Recoveries can be crashed in turn where there is something to recover. */
+/* Recoveries can be crashed in turn where there is something to recover.  A store
+ * whose operations fail anyway is no better after a recovery. */
 static bool may_nest(const struct job *job)
 {
-	return job->options->depth && job->s.history->n_keys;
+	return job->options->depth && job->s.history->n_keys && !job->s.history->failures;
 }
 
 static void prepare_recovery(struct job *job)
@@ -468,6 +501,15 @@ static void prepare_recovery(struct job *job)
 	job->recover_job.answer_bytes = sizeof(struct nest_answer);
 }
 
+/* 0: no limit. */
+static uint64_t states_max(const struct job *job)
+{
+	uint64_t max = job->options->states_max;
+	if (job->what->states_max && job->what->states_max < max)
+		max = job->what->states_max;
+	return max == UINT64_MAX ? 0 : max;
+}
+
 static int start_exploring(struct job *job, uint64_t deadline_ns)
 {
 	const struct campaign_options *o = job->options;
@@ -488,7 +530,7 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 		return rc;
 	job->s.symbols = symbols_create(job->s.trace, job->library);
 	job->explore_options = (struct explore_options){
-		.states_max = o->states_max == UINT64_MAX ? 0 : o->states_max,
+		.states_max = states_max(job),
 		.deadline_ns = deadline_ns,
 		.stop = o->stop,
 		.progress = o->progress,

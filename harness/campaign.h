@@ -16,6 +16,9 @@ struct campaign_target {
 	const char *spec;     /* "wal:variant=hardened,sync=sync" */
 	const char *mix;      /* operations, as workload_parse_mix reads them; NULL: as in
 				 the campaign's options */
+	const char *workload; /* further words that override these options, as workload_parse
+				 reads them; NULL */
+	uint64_t states_max;  /* a profile, if less than in the campaign's options; 0 */
 	const char *contract; /* overrides the engine's, as contract_override reads; NULL */
 	/* Findings that must occur and may occur, "O2@posix O4@kill": a rule and its
 	 * minimal profile; NULL: none. */
@@ -36,7 +39,7 @@ struct campaign_options {
 	uint64_t states_max;	    /* a target and profile [20000]; UINT64_MAX: no limit */
 	uint32_t depth;		    /* crashes in a row: recoveries that are crashed in turn, and
 				       theirs [1]; UINT32_MAX: none */
-	uint64_t nested_max;	    /* recoveries crashed in turn, a target and profile [48] */
+	uint64_t nested_max;	    /* recoveries crashed in turn, a target and profile [24] */
 	uint64_t budget_ms;	    /* whole campaign [none] */
 	uint32_t jobs;		    /* [one a CPU] */
 	struct child_limits limits; /* of one recovery */

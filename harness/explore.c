@@ -21,6 +21,8 @@ enum {
 	PROGRESS_EVERY = 64,
 	/* One recovery in so many is crashed in turn where one crash is too much. */
 	RUNS_SPARED = 4,
+	RUNS_LOT = 4,	  /* nested runs between two looks at how they went */
+	RUNS_BAD_MAX = 4, /* of them that went wrong by themselves: enough */
 };
 
 struct result_key {
@@ -666,19 +668,18 @@ static void note_unsure(struct explore *x, const struct again_state *a, const ch
 	buf_finish(&id);
 }
 
-/* Hands out as many runs as fit; the answers come in any order. */
-static void run_again(struct explore *x, struct again_state *list, size_t n,
-		      struct nest_answer *answers)
+/* Hands out runs list[*next] to list[end - 1]; the answers come in any order. */
+static void run_some(struct explore *x, struct again_state *list, size_t *next, size_t end,
+		     struct nest_answer *answers)
 {
-	size_t next = 0, done = 0;
-	while (done < n && !x->rc) {
+	for (size_t done = *next; done < end && !x->rc; done++) {
 		struct recovery r;
-		while (next < n && !must_stop(x)) {
-			struct nest_order order = {x->profile, list[next].whole, false};
+		while (*next < end && !must_stop(x)) {
+			struct nest_order order = {x->profile, list[*next].whole, false};
 			uint64_t code = nest_order_encode(&order);
-			if (!pool_errand(x->s->pool, &list[next].state, code, next))
+			if (!pool_errand(x->s->pool, &list[*next].state, code, *next))
 				break;
-			next++;
+			++*next;
 		}
 		if (!pool_busy(x->s->pool))
 			return;
@@ -690,8 +691,21 @@ static void run_again(struct explore *x, struct again_state *list, size_t n,
 		else
 			snprintf(answers[r.tag].unsure, sizeof answers->unsure, "%.250s", r.text);
 		list[r.tag].done = true;
-		done++;
 		report(x);
+	}
+}
+
+/* In lots, so that a store whose sessions already go wrong without a second crash
+ * (they do not end, say) is soon left alone, and after the same runs each time. */
+static void run_again(struct explore *x, struct again_state *list, size_t n,
+		      struct nest_answer *answers)
+{
+	uint32_t enough = 0;
+	for (size_t next = 0; next < n && enough < RUNS_BAD_MAX && !x->rc && !x->cut;) {
+		size_t begin = next, end = n - next < RUNS_LOT ? n : next + RUNS_LOT;
+		run_some(x, list, &next, end, answers);
+		for (size_t i = begin; i < next; i++)
+			enough += answers[i].unsure[0] || answers[i].broken;
 	}
 }
 

@@ -15,7 +15,7 @@
 #include "trace_codec.h"
 #include "trace_join.h"
 
-enum { RECORD_FACTOR = 10 }; /* a session may take so much longer than a recovery */
+enum { RECORD_FACTOR = 4 }; /* a session may take so much longer than a recovery */
 
 /* ---- orders ---- */
 
@@ -257,6 +257,13 @@ static int session_child(void *arg)
 	const struct recorded *r = arg;
 	const struct target *target = r->nest->session->engine->target;
 	struct err err;
+	struct child_limits limits = r->nest->limits;
+	child_limits_expand(&limits);
+	limits.cpu_ms *= RECORD_FACTOR;
+	/* The disk is not watched here. */
+	if (limits.file_bytes > limits.disk_bytes)
+		limits.file_bytes = limits.disk_bytes;
+	child_limits_apply(&limits);
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 	int rc = faults_init(r->nest->subject->seed, &err);
 	if (!rc)

@@ -11,14 +11,9 @@
 const struct campaign_target selftest_sound[] = {
 	{.spec = "wal:variant=hardened,sync=batch,batch=8,recycle=1,call=fdatasync"},
 	{.spec = "wal:variant=hardened,sync=none,recycle=1,segment_bytes=1024"},
-	{.spec = "lsm:variant=hardened,sync=each"},
 	{.spec = "lsm:variant=hardened,sync=each,call=fdatasync"},
-	{.spec = "lsm:variant=hardened,sync=on-sync"},
-	{.spec = "btree:variant=hardened"},
 	{.spec = "btree:variant=hardened,call=fdatasync"},
-	{.spec = "bitcask:variant=hardened,sync_writes=1"},
 	{.spec = "bitcask:variant=hardened,sync_writes=1,call=fdatasync"},
-	{.spec = "bitcask:variant=hardened,sync_writes=0"},
 	{0},
 };
 

@@ -105,3 +105,15 @@ void finding_free(struct finding_row *f)
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free((void *)(uintptr_t)texts[i]);
 }
+
+void campaign_assert_same(const char *a, const char *b)
+{
+	while (*a && *b) {
+		size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+		ck_assert_msg(n == m && memcmp(a, b, n) == 0, "\"%.*s\" is not \"%.*s\"",
+			      n < 300 ? (int)n : 300, a, m < 300 ? (int)m : 300, b);
+		a += n + (a[n] == '\n');
+		b += m + (b[m] == '\n');
+	}
+	ck_assert_msg(*a == *b, "one has more lines: %.300s", *a ? a : b);
+}

@@ -24,6 +24,9 @@ void campaign_end(struct campaign *c);
 /* Everything a campaign found, as text, but for times and workers.  Caller frees. */
 char *campaign_everything(struct campaign *c);
 
+/* Asserts that two such texts are the same; names the first line that differs. */
+void campaign_assert_same(const char *a, const char *b);
+
 /* The first finding that breaks a rule; its texts are copies: finding_free. */
 bool campaign_finding(struct campaign *c, uint32_t rule, struct finding_row *found);
 void finding_free(struct finding_row *f);

@@ -317,7 +317,7 @@ START_TEST(nested_runs_are_the_same_with_any_number_of_workers)
 	static const char *const specs[] = {"wal:mutant=wal/recover-no-sync",
 					    "wal:variant=textbook"};
 	char *one = told(specs[_i], 1), *two = told(specs[_i], 2);
-	ck_assert_str_eq(one, two);
+	campaign_assert_same(one, two);
 	free(one);
 	free(two);
 }

@@ -142,8 +142,10 @@ static uint64_t cpu_seconds(const struct child_limits *limits)
 	return (limits->cpu_ms + 999u) / 1000u;
 }
 
-static void limits_apply(const struct child_limits *limits)
+void child_limits_apply(const struct child_limits *given)
 {
+	struct child_limits expanded = *given, *limits = &expanded;
+	child_limits_expand(limits);
 	uint64_t cpu = cpu_seconds(limits);
 	limit(RLIMIT_CPU, cpu, cpu + 1);
 	limit(RLIMIT_FSIZE, limits->file_bytes, limits->file_bytes);
@@ -163,7 +165,7 @@ child_main(int (*function)(void *arg), void *arg, const struct child_limits *lim
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != self.pid)
 		_exit(1); /* the parent died before it could be watched */
-	limits_apply(limits);
+	child_limits_apply(limits);
 	_exit(function(arg));
 }
 

@@ -46,6 +46,11 @@ int child_init(struct err *err);
 /* Puts the defaults where there are zeros. */
 void child_limits_expand(struct child_limits *limits);
 
+/* Applies the limits on CPU time, memory, the size of a file and core dumps to the
+ * calling process, which is a child of one that has called child_init.  Wall time
+ * and the size of the disk are for the parent to watch. */
+void child_limits_apply(const struct child_limits *limits);
+
 /* Whether memory is limited at the moment of asking for it.  In a build with
  * the address sanitizer it is not: its shadow would not fit. */
 bool child_limits_memory(void);

@@ -294,7 +294,7 @@ static const struct cli_option options[] = {
 	{"seed", "N", "seed of the workload and of choosing [1]", set_seed},
 	{"max-states", "N", "states a target and profile, 0: no limit [20000]", set_states},
 	{"depth", "N", "crashes of recoveries in turn, 0: none [1]", set_depth},
-	{"nested", "N", "recoveries crashed so, a target and profile [48]", set_nested},
+	{"nested", "N", "recoveries crashed so, a target and profile [24]", set_nested},
 	{"budget", "TIME", "stop after so long: 30s, 5m [none]", set_budget},
 	{"jobs", "N", "workers [one a CPU]", set_jobs},
 	{"timeout", "TIME", "wall time of one recovery [1s]", set_timeout},
