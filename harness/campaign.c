@@ -40,11 +40,13 @@ const struct campaign_target campaign_builtin[] = {
 	{.spec = "wal:variant=textbook,sync=sync,segment_bytes=1024",
 	 .workload = "ops=60 mix=put,delete,sync",
 	 .states_max = 1500,
+	 .seed = 1,
 	 .expected = "O2@posix-dir",
 	 .why = "the log as it is taught: fine on ext4, lost where a directory must be synced"},
-	{.spec = "wal:variant=textbook,sync=sync,segment_bytes=2048",
-	 .workload = "ops=90 mix=put=30,delete=10,compact=3",
+	{.spec = "wal:variant=textbook,sync=sync,segment_bytes=1024",
+	 .workload = "ops=60 mix=put=30,delete=10,compact=3",
 	 .states_max = 1500,
+	 .seed = 1,
 	 .expected = "O2@kill O2@ext4 O2@xfs O2@posix-dir",
 	 .why = "the same log compacts in place: a mere kill loses what was committed"},
 	{.spec = "lsm:variant=hardened,sync=each", .why = "every acknowledged write survives"},
@@ -54,24 +56,28 @@ const struct campaign_target campaign_builtin[] = {
 	{.spec = "lsm:variant=textbook,memtable_bytes=600",
 	 .workload = "ops=50 mix=put,delete",
 	 .states_max = 1500,
+	 .seed = 1,
 	 .expected = "O4@xfs O4@ext4 O3@posix-dir",
 	 .why = "a log that is never synced: it survives a kill, and after a power failure "
 		"neither the newest writes nor their order"},
 	{.spec = "btree:variant=hardened",
+	 .workload = "keys=20 mix=put=60,delete=40,batch=6,sync=7,compact=4,reopen=6",
 	 .states_max = 5000,
 	 .why = "every acknowledged write survives"},
-	{.spec = "btree:variant=textbook",
-	 .workload = "ops=60 mix=put,delete=40,sync",
+	{.spec = "btree:variant=textbook,fanout=3",
+	 .workload = "ops=60 keys=20 mix=put=60,delete=60",
 	 .states_max = 1500,
-	 .expected = "O1@kill O2@kill",
+	 .seed = 1,
+	 .expected = "O1@kill O2@kill O8@kill O1@ideal O8@ideal O1@btrfs O8@btrfs",
 	 .why = "metadata past the log, and no commit record: a mere kill breaks the tree"},
 	{.spec = "bitcask:variant=hardened,sync_writes=1",
 	 .why = "every acknowledged write survives"},
 	{.spec = "bitcask:variant=hardened,sync_writes=0", .why = "what a sync covers survives"},
 	{.spec = "bitcask:variant=textbook,sync_writes=1",
-	 .workload = "ops=60 mix=put,delete,compact=3",
+	 .workload = "ops=60 mix=put=30,delete=10,compact=5",
 	 .states_max = 1500,
-	 .expected = "O2@kill",
+	 .seed = 1,
+	 .expected = "O2@kill O2@xfs O1@xfs O1@ext4 O2@ext4 O2@posix-dir",
 	 .why = "merging deletes the old files before the new ones are in place"},
 	{0},
 };
@@ -139,6 +145,11 @@ struct job {
 	uint32_t findings, unexpected, missing, unreached;
 };
 
+static uint64_t seed_of(const struct job *job)
+{
+	return job->what->seed ? job->what->seed : job->options->seed;
+}
+
 static void job_finish(struct job *job)
 {
 	explore_destroy(job->explore);
@@ -170,7 +181,7 @@ static int prepare(struct job *job)
 		rc = workload_parse_mix(job->what->mix, &job->workload_options, job->err);
 	if (!rc && job->what->workload)
 		rc = workload_parse(job->what->workload, &job->workload_options, job->err);
-	job->workload_options.seed = job->options->seed;
+	job->workload_options.seed = seed_of(job);
 	if (!rc)
 		rc = workload_expand(&job->workload_options, job->err);
 	if (!rc)
@@ -211,7 +222,7 @@ static int record_in(struct job *job, const char *parent)
 	struct workload_record r = {.target = job->target,
 				    .workload = job->workload,
 				    .dir = dir,
-				    .seed = job->options->seed,
+				    .seed = seed_of(job),
 				    .no_stacks = job->options->no_stacks};
 	if (mkdir(dir, 0755))
 		rc = err_sys(job->err, "%s", dir);
@@ -299,7 +310,7 @@ static struct target_row describe_target(const struct job *job, struct target_wo
 				   .workload = buf_text(&words->workload),
 				   .contract = buf_text(&words->contract),
 				   .expected = job->what->expected,
-				   .seed = job->options->seed,
+				   .seed = seed_of(job),
 				   .operations = job->workload->n_ops};
 }
 
@@ -468,7 +479,7 @@ static void describe_subject(struct job *job)
 				      judge_create(job->s.history, &job->contract)};
 	job->s.jury = jury_create(&job->charge);
 	job->s.store = job->store;
-	job->s.seed = job->options->seed;
+	job->s.seed = seed_of(job);
 }
 
 /* Recoveries can be crashed in turn where there is something to recover.  A store

@@ -19,6 +19,7 @@ struct campaign_target {
 	const char *workload; /* further words that override these options, as workload_parse
 				 reads them; NULL */
 	uint64_t states_max;  /* a profile, if less than in the campaign's options; 0 */
+	uint64_t seed;	      /* instead of the campaign's, where something is expected of it; 0 */
 	const char *contract; /* overrides the engine's, as contract_override reads; NULL */
 	/* Findings that must occur and may occur, "O2@posix O4@kill": a rule and its
 	 * minimal profile; NULL: none. */
