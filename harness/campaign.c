@@ -61,7 +61,8 @@ const struct campaign_target campaign_builtin[] = {
 	 .why = "a log that is never synced: it survives a kill, and after a power failure "
 		"neither the newest writes nor their order"},
 	{.spec = "btree:variant=hardened",
-	 .workload = "keys=20 mix=put=60,delete=40,batch=6,sync=7,compact=4,reopen=6",
+	 .workload = "ops=200 keys=14 batches=2-12 "
+		     "mix=put=50,delete=60,batch=3,sync=6,compact=3,reopen=5",
 	 .states_max = 5000,
 	 .why = "every acknowledged write survives"},
 	{.spec = "btree:variant=textbook,fanout=3",

@@ -27,6 +27,8 @@ list=$here/sync_deletion.list
 seeds='1 2'
 # What any profile shows, one of these does: the weakest of the file systems, and the weakest of all.
 profiles=ext4-noda,btrfs,posix
+# Targets beside those of the built-in campaign, and what is only found with them.
+extra=
 sites=0
 found=0
 redundant=0
@@ -75,27 +77,48 @@ put_back() {
 
 # ---- campaigns ----
 
-# The hardened targets of an engine in the built-in campaign; without any, its hardened variant.
+# The hardened targets of an engine in the built-in campaign, then those of `extra`; without any, its
+# hardened variant.  One a line: what to test, then options of `powercut run`.
 targets_of() {
-	awk -v engine="$1" '
-		/^const struct campaign_target campaign_builtin/ { builtin = 1 }
-		/^};/ { builtin = 0 }
-		builtin && match($0, /\.spec = "[^"]*"/) {
-			spec = substr($0, RSTART + 9, RLENGTH - 10)
-			if (index(spec, engine ":") == 1 && spec ~ /variant=hardened/ && !seen[spec]++)
-				print spec
-		}
-		END { if (!length_of(seen)) print engine ":variant=hardened" }
-		function length_of(array,   n, i) { for (i in array) n++; return n }
-	' "$tree/harness/campaign.c"
+	{
+		awk -v engine="$1" '
+			/^const struct campaign_target campaign_builtin/ { builtin = 1 }
+			/^};/ { builtin = 0 }
+			builtin { text = text " " $0 }
+			END {
+				for (n = split(text, rows, /\{\.spec = /); ++i < n;) {
+					spec = quoted(rows[i + 1])
+					if (index(spec, engine ":") == 1 && spec ~ /variant=hardened/)
+						print spec options(rows[i + 1])
+				}
+			}
+			# What is between the first quotes.
+			function quoted(row) {
+				return match(row, /"[^"]*"/) ? substr(row, RSTART + 1, RLENGTH - 2) : ""
+			}
+			function options(row,   out, n, i, words, pair) {
+				if (match(row, /\.workload = /))
+					n = split(quoted(substr(row, RSTART)), words, " ")
+				for (i = 1; i <= n; i++) {
+					split(words[i], pair, /=/)
+					out = out " --" pair[1] " " substr(words[i], length(pair[1]) + 2)
+				}
+				if (match(row, /\.states_max = [0-9]+/))
+					out = out " --max-states " substr(row, RSTART + 14, RLENGTH - 14)
+				return out
+			}
+		' "$tree/harness/campaign.c"
+		printf '%s\n' "$extra" | grep "^$1:"
+	} >"$work/targets"
+	[ -s "$work/targets" ] || echo "$1:variant=hardened" >"$work/targets"
 }
 
 # campaign TARGET SEED: into $work/report; its exit code.
 campaign() {
 	rm -f "$work/db"
 	# shellcheck disable=SC2086 # options
-	"$work/build/powercut" run --quiet --no-stacks --no-outcomes --engine "$1" --seed "$2" \
-		--model $profiles --db "$work/db" ${SYNC_DELETION_RUN:-} >"$work/report" 2>&1
+	"$work/build/powercut" run --quiet --no-stacks --no-outcomes --engine $1 --seed "$2" \
+		--model $profiles --db "$work/db" ${SYNC_DELETION_RUN:-} </dev/null >"$work/report" 2>&1
 }
 
 # The first finding of the report, the first of all that the campaign met.
@@ -107,19 +130,19 @@ first_finding() {
 	' "$work/report"
 }
 
-# search TARGETS: "found …", "silent", or "undecided …" after all targets and seeds.
+# search: "found …", "silent", or "undecided …" after all targets and seeds.
 search() {
 	undecided=
 	for seed in $seeds; do
-		for target in $1; do
+		while read -r target; do
 			code=0
 			campaign "$target" "$seed" || code=$?
 			case $code in
 			0) ;;
-			1) echo "found: $(first_finding "$target,seed=$seed")" && return ;;
+			1) echo "found: $(first_finding "$target --seed $seed")" && return ;;
 			*) undecided="$target ended with $code: $(head -n 1 "$work/report")" ;;
 			esac
-		done
+		done <"$work/targets"
 	done
 	echo "${undecided:-silent}"
 }
@@ -149,10 +172,10 @@ test_engine() {
 		>"$work/sites" || die "the calls of $engine that sync cannot be told"
 	[ -s "$work/sites" ] || die "no call of $engine syncs"
 	cut -d ' ' -f 1,4,5,6 "$work/sites" | sed 's|^engines/||' >>"$work/known"
-	targets=$(targets_of "$engine")
-	# shellcheck disable=SC2086 # words
-	echo "$engine: profiles $profiles, seeds $seeds," $targets
-	sound=$(search "$targets")
+	targets_of "$engine"
+	echo "$engine: profiles $profiles, seeds $seeds, targets:"
+	sed 's/^/  /' "$work/targets"
+	sound=$(search)
 	if [ "$sound" != silent ]; then
 		echo "$engine: not sound to begin with: $sound"
 		wrong=$((wrong + 1))
@@ -160,7 +183,7 @@ test_engine() {
 	fi
 	while read -r file line column function call n <&3; do
 		take_out "$file" "$line" "$column" "$call"
-		judge "${file#engines/}" "$function" "$call" "$n" "$(search "$targets")"
+		judge "${file#engines/}" "$function" "$call" "$n" "$(search)"
 		printf '%-24s %-18s %-15s %s\n' "${file#engines/}:$line" "$function" "$call" "$verdict"
 		put_back "$file"
 	done 3<"$work/sites"

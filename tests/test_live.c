@@ -207,6 +207,7 @@ static void crash_recovery(struct area *area, const struct rebuilt *s, const cha
 static void crash_recoveries(const char *db, struct passed *passed)
 {
 	char parent[AREA_PATH_MAX];
+	static const struct child_limits limits;
 	struct area area;
 	struct store *store = NULL;
 	struct store_query *q = NULL;
@@ -220,7 +221,8 @@ static void crash_recoveries(const char *db, struct passed *passed)
 		struct rebuilt s;
 		if (row.live || strcmp(row.verdict, "pass") != 0)
 			continue;
-		ck_assert_msg(rebuild_state(store, row.state, &no_limits, NULL, &s, &err) == 0, "%s", err.text);
+		ck_assert_msg(rebuild_state(store, row.state, &limits, NULL, &s, &err) == 0, "%s",
+			      err.text);
 		crash_recovery(&area, &s, dir, passed);
 		rebuilt_finish(&s);
 	}
