@@ -14,6 +14,11 @@ const struct campaign_target selftest_sound[] = {
 	{.spec = "lsm:variant=hardened,sync=each,call=fdatasync"},
 	{.spec = "btree:variant=hardened,call=fdatasync"},
 	{.spec = "bitcask:variant=hardened,sync_writes=1,call=fdatasync"},
+	/* Empty values, and values of several blocks. */
+	{.spec = "wal:variant=hardened", .workload = "ops=60 values=24-12000 empty=15"},
+	{.spec = "lsm:variant=hardened", .workload = "ops=60 values=24-12000 empty=15"},
+	{.spec = "btree:variant=hardened", .workload = "ops=60 values=24-12000 empty=15"},
+	{.spec = "bitcask:variant=hardened", .workload = "ops=60 values=24-12000 empty=15"},
 	{0},
 };
 
@@ -213,8 +218,10 @@ static int run_sound(const struct selftest_options *o, const struct campaign_tar
 		     uint64_t seed, struct selftest_result *result, struct err *err)
 {
 	struct run run = {.row = {.name = target->spec, .seed = seed}};
-	const struct trial trial = {
-		.spec = target->spec, .mix = target->mix, .contract = target->contract};
+	const struct trial trial = {.spec = target->spec,
+				    .mix = target->mix,
+				    .workload = target->workload,
+				    .contract = target->contract};
 	return run_one(o, &trial, &run, result, err);
 }
 

@@ -360,6 +360,34 @@ END_TEST
 
 #define ROWS(table) (int)(sizeof(table) / sizeof *(table))
 
+START_TEST(guests_are_recognised_beside_the_writes_of_the_trace)
+{
+	struct script s = script_make("put a; put b");
+	struct history *h = s.history;
+	struct engine_bytes keys[] = {{"a", 1}, {"new", 3}};
+	const uint32_t lengths[] = {30, 40};
+	char value[40];
+	history_invite(h, s.trace->arena, keys, lengths, 2);
+	ck_assert_uint_eq(h->n_keys, 3);
+	ck_assert_uint_eq(history_key(h, keys[1]), 2);
+	ck_assert_uint_eq(history_key(h, (struct engine_bytes){"b", 1}), 1);
+	struct contents *c = malloc(contents_bytes(h));
+	contents_init(h, c);
+	value_make(3, keys[0], 30, value);
+	contents_add(h, c, keys[0], (struct engine_bytes){value, 30});
+	value_make(4, keys[1], 40, value);
+	contents_add(h, c, keys[1], (struct engine_bytes){value, 40});
+	ck_assert(c->write[0] == 3 && c->write[2] == 4 && c->invented == 0);
+	contents_init(h, c);
+	contents_add(h, c, keys[0], (struct engine_bytes){value, 40}); /* another key's */
+	value_make(5, keys[1], 40, value);
+	contents_add(h, c, keys[1], (struct engine_bytes){value, 40}); /* nobody's */
+	ck_assert_uint_eq(c->invented, 2);
+	free(c);
+	script_finish(&s);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("history");
@@ -381,6 +409,7 @@ int main(void)
 			    ROWS(inventions));
 	tcase_add_test(cases, a_key_that_is_returned_twice_is_invented);
 	tcase_add_test(cases, zeros_are_called_zeros);
+	tcase_add_test(cases, guests_are_recognised_beside_the_writes_of_the_trace);
 	tcase_add_test(cases, keys_are_printed_plain_or_quoted);
 	Suite *suite = suite_create("history");
 	suite_add_tcase(suite, cases);

@@ -32,6 +32,11 @@ static const struct {
 	 "!memory: batch=18446744073709551617: expected a number from 1 to 1000"},
 	{"memory:batch", "!memory: expected batch=VALUE"},
 	{"memory:batch=2,batch=3", "!memory: batch is given twice"},
+	{"memory:mutant=memory/none",
+	 "!memory has no planted bug \"memory/none\"; known are: none"},
+	{"memory:mutant=wal/skip-sync",
+	 "!memory has no planted bug \"wal/skip-sync\"; known are: none"},
+	{"memory:mutant", "!memory has no option \"mutant\"; known are: variant, batch"},
 	{"memory:batch=2,", "!memory: expected an option after the last comma"},
 };
 
@@ -66,9 +71,11 @@ static const struct {
 	 "no order; batches are atomic"},
 	{"every=0", "!contract: every=0: expected a number from 1 to 999999999"},
 	{"each,soon", "!contract: \"soon\": expected each, every=N, on-sync, power, kill, prefix, "
-		      "no-prefix or batch=none|atomic|durable"},
-	{"", "!contract: \"\": expected each, every=N, on-sync, power, kill, prefix, no-prefix or "
-	     "batch=none|atomic|durable"},
+		      "no-prefix, batch=none|atomic|durable, stays or no-stays"},
+	{"", "!contract: \"\": expected each, every=N, on-sync, power, kill, prefix, no-prefix, "
+	     "batch=none|atomic|durable, stays or no-stays"},
+	{"each,stays", "each acknowledged operation survives loss of power; losses are a suffix; "
+		       "batches are atomic and durable; what a recovery has shown stays"},
 };
 
 START_TEST(a_contract_changes_as_its_words_say)
@@ -90,12 +97,49 @@ END_TEST
 
 #define ROWS(table) (int)(sizeof(table) / sizeof *(table))
 
+/* ---- fault points that are reachable ---- */
+
+static const struct {
+	const char *when;
+	unsigned needs, done;
+	bool reaches;
+} reaches[] = {
+	{NULL, 0, 0, true},
+	{NULL, ENGINE_NEEDS_PUT, 0, false},
+	{NULL, ENGINE_NEEDS_PUT, ENGINE_NEEDS_PUT | ENGINE_NEEDS_SYNC, true},
+	{NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_CRASH, ENGINE_NEEDS_PUT, false},
+	{"variant=hardened", 0, 0, true},
+	{"variant=textbook", 0, 0, false},
+	{"variant=textbook|hardened", 0, 0, true},
+	{"variant=hard", 0, 0, false},
+	{"variant=hardened,batch=7", 0, 0, true},
+	{"variant=hardened,batch=70", 0, 0, false},
+	{"batch=8|7,variant=hardened", 0, 0, true},
+	{"size=7", 0, 0, false},
+	{"variant", 0, 0, false},
+};
+
+START_TEST(a_fault_point_is_reachable_with_its_options_and_operations)
+{
+	struct engine_fault_point point = {"a/b/c", reaches[_i].when, reaches[_i].needs};
+	struct target *target;
+	struct err err;
+	ck_assert_int_eq(target_parse("memory:variant=hardened,batch=7", engines, &target, &err),
+			 0);
+	ck_assert_int_eq(config_reaches(&target->config, &point, reaches[_i].done),
+			 reaches[_i].reaches);
+	target_destroy(target);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("target");
 	tcase_add_loop_test(cases, a_target_is_an_engine_and_all_its_options_or_an_error_that_helps,
 			    0, ROWS(targets));
 	tcase_add_loop_test(cases, a_contract_changes_as_its_words_say, 0, ROWS(contracts));
+	tcase_add_loop_test(cases, a_fault_point_is_reachable_with_its_options_and_operations, 0,
+			    ROWS(reaches));
 	Suite *suite = suite_create("target");
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);

@@ -5,6 +5,8 @@
 
 #include "lib_traces.h"
 #include "mem.h"
+#include "ops.h"
+#include "trace_join.h"
 #include "trace_text.h"
 
 static struct trace *parse(const char *text)
@@ -193,6 +195,47 @@ START_TEST(random_traces_are_listed_a_line_an_event)
 }
 END_TEST
 
+/* ---- two lives of one directory ---- */
+
+START_TEST(what_was_pending_at_a_kill_stays_pending_in_the_second_life)
+{
+	struct trace *first = parse("start-file old \"o\"\n"
+				    "creat a\nwrite a 0 \"one\"\nrename a b\n"
+				    "unlink old\nmkdir d\ncreat d/x\n"
+				    "creat never\n");
+	struct trace *second = parse("start-file b \"one\"\nstart-dir d\nstart-file d/x\n"
+				     "append b \"two\"\nrename b c\ncreat d/y\nfsync c\n");
+	struct err err;
+	struct trace *joined = trace_join(first, 6, second, &err);
+	ck_assert_msg(joined != NULL, "%s", err.text);
+	ck_assert_uint_eq(joined->n_events, 10);
+	const struct event *e = joined->events;
+	ck_assert_uint_eq(e[6].ino, e[0].ino); /* b is the file that was made as a */
+	ck_assert_uint_eq(e[6].offset, 3);
+	ck_assert_uint_eq(e[7].entered, 7);
+	ck_assert_uint_eq(e[8].dir, e[4].ino);
+	ck_assert_uint_gt(e[8].ino, e[5].ino);
+	ck_assert_uint_eq(e[9].ino, e[0].ino);
+	ck_assert_uint_eq(joined->n_start_inodes, 1);
+	struct ops *ops;
+	ck_assert_msg(ops_lower(joined, &ops, &err) == 0, "%s", err.text);
+	trace_destroy(joined);
+	trace_destroy(second);
+	trace_destroy(first);
+}
+END_TEST
+
+START_TEST(a_second_life_of_another_directory_is_refused)
+{
+	struct trace *first = parse("creat a\n"), *second = parse("start-file b\n");
+	struct err err;
+	ck_assert_ptr_null(trace_join(first, 1, second, &err));
+	ck_assert_int_eq(err.code, ERR_INTERNAL);
+	trace_destroy(second);
+	trace_destroy(first);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *cases = tcase_create("trace");
@@ -207,6 +250,8 @@ int main(void)
 	tcase_add_test(cases, the_listing_cuts_long_data);
 	tcase_add_test(cases, the_listing_has_no_control_characters);
 	tcase_add_test(cases, random_traces_are_listed_a_line_an_event);
+	tcase_add_test(cases, what_was_pending_at_a_kill_stays_pending_in_the_second_life);
+	tcase_add_test(cases, a_second_life_of_another_directory_is_refused);
 	Suite *suite = suite_create("trace");
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);
