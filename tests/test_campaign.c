@@ -375,6 +375,7 @@ START_TEST(a_recovery_that_misbehaves_is_a_verdict_and_the_campaign_goes_on)
 	campaign_init(&c, spec, "kill posix");
 	c.options.engines = bad_table;
 	c.options.workload.ops = 4;
+	c.options.depth = UINT32_MAX;
 	c.targets[0].mix = "put";
 	c.options.limits =
 		(struct child_limits){.wall_ms = strcmp(manners[_i], "hang") == 0 ? 100 : 5000,

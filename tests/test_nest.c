@@ -28,9 +28,9 @@ struct item {
 	char key[KEY_BYTES], value[VALUE_BYTES];
 };
 
-enum way { WELL, TRUNCATES, SYNCS_NOT, FORGETS, REFUSES, DIFFERS, WAYS };
-static const char *const ways[WAYS] = {"well",	  "truncates", "syncs-not",
-				       "forgets", "refuses",   "differs"};
+enum way { WELL, TRUNCATES, SYNCS_NOT, FORGETS, REFUSES, DIFFERS, HANGS, FILLS, WAYS };
+static const char *const ways[WAYS] = {"well",	  "truncates", "syncs-not", "forgets",
+				       "refuses", "differs",   "hangs",	    "fills"};
 
 struct frail {
 	int dir, fd;
@@ -141,6 +141,15 @@ static int frail_close(void *store, struct engine_error *error)
 	return 0;
 }
 
+/* Writes until it is stopped. */
+static void fill(struct frail *f)
+{
+	static const char zeros[1 << 16];
+	int fd = openat(f->dir, "filler", O_WRONLY | O_CREAT, 0666);
+	while (write(fd, zeros, sizeof zeros) > 0)
+		continue;
+}
+
 static int frail_put(void *store, struct engine_bytes key, struct engine_bytes value,
 		     struct engine_error *error)
 {
@@ -149,6 +158,10 @@ static int frail_put(void *store, struct engine_bytes key, struct engine_bytes v
 			    .value_length = (uint32_t)value.length};
 	if (key.length > KEY_BYTES || value.length > VALUE_BYTES)
 		return engine_fail(error, "too long");
+	while (f->way == HANGS && f->recovered)
+		pause();
+	if (f->way == FILLS && f->recovered)
+		fill(f);
 	if (f->way == REFUSES && f->recovered)
 		return engine_fail(error, "read-only after a recovery");
 	if (key.length)
@@ -205,7 +218,7 @@ static void frail_contract(const struct engine_config *config, struct engine_con
 static const struct engine_option frail_options[] = {
 	{.name = "how",
 	 .fallback = "well",
-	 .choices = "well|truncates|syncs-not|forgets|refuses|differs",
+	 .choices = "well|truncates|syncs-not|forgets|refuses|differs|hangs|fills",
 	 .help = "what is wrong with it"},
 	{0},
 };
@@ -298,6 +311,32 @@ START_TEST(a_contract_that_does_not_promise_it_is_not_held_to_it)
 }
 END_TEST
 
+START_TEST(a_session_that_does_not_end_is_inconclusive_and_soon_left_alone)
+{
+	struct campaign c;
+	init(&c, "hangs", "kill posix");
+	c.options.limits.wall_ms = 100;
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 2);
+	ck_assert_uint_eq(c.result.findings, 0);
+	ck_assert_uint_lt(c.result.elapsed_ns, 60 * (uint64_t)1000000000);
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(a_session_that_writes_too_much_is_stopped)
+{
+	struct campaign c;
+	struct finding_row f;
+	init(&c, "fills", "kill");
+	c.options.limits.disk_bytes = 4 << 20;
+	campaign_go(&c);
+	ck_assert(campaign_finding(&c, RULE_O12, &f));
+	finding_free(&f);
+	campaign_end(&c);
+}
+END_TEST
+
 /* ---- what is told of it ---- */
 
 static char *told(const char *spec, uint32_t jobs)
@@ -369,6 +408,8 @@ int main(void)
 			    DIFFERS - TRUNCATES);
 	tcase_add_loop_test(
 		cases, a_store_that_recovers_well_is_not_accused_after_two_or_three_crashes, 0, 2);
+	tcase_add_test(cases, a_session_that_does_not_end_is_inconclusive_and_soon_left_alone);
+	tcase_add_test(cases, a_session_that_writes_too_much_is_stopped);
 	tcase_add_test(cases, a_contract_that_does_not_promise_it_is_not_held_to_it);
 	tcase_add_loop_test(cases, nested_runs_are_the_same_with_any_number_of_workers, 0, 2);
 	tcase_add_test(cases, the_state_of_a_second_crash_can_be_rebuilt_from_the_database_alone);
