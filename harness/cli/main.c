@@ -24,8 +24,8 @@ static void help(FILE *to)
 		"\n`powercut COMMAND --help` tells more.  `powercut run` without options runs\n"
 		"the built-in campaign.\n\n"
 		"Exit codes: 0 passed, 1 an invariant was violated or an expected finding did not\n"
-		"occur, 2 inconclusive, 3 nothing\n"
-		"was exercised, 64 wrong usage, 70 internal error.\n");
+		"occur, 2 inconclusive, 3 nothing was exercised, or too little, 64 wrong usage,\n"
+		"70 internal error.\n");
 }
 
 /* One word as a shell would have to be given it. */

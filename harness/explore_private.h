@@ -1,0 +1,107 @@
+/* Inside exploring: what explore.c (choosing and judging), explore_rows.c (what
+ * is told of it) and explore_again.c (crashing recoveries in turn) share. */
+#ifndef POWERCUT_EXPLORE_PRIVATE_H
+#define POWERCUT_EXPLORE_PRIVATE_H
+
+#include <uthash.h>
+
+#include "again.h"
+#include "explore.h"
+#include "images.h"
+#include "points.h"
+
+struct result_key {
+	UT_hash_handle hh;
+	uint64_t hash;
+	uint32_t number;
+};
+
+/* A verdict reached already: this result at this place in the history. */
+struct judged_key {
+	uint32_t result;
+	struct bounds bounds;
+};
+
+struct judged {
+	UT_hash_handle hh;
+	struct judged_key key;
+	struct verdict verdict;
+};
+
+/* A failing pair of image and history counts once a profile. */
+struct failed_key {
+	struct digest digest;
+	struct bounds bounds;
+	uint32_t profile;
+};
+
+struct failed {
+	UT_hash_handle hh;
+	struct failed_key key;
+};
+
+/* A state that waits for its verdict. */
+struct waiting {
+	struct state state; /* held is a copy of its own */
+	struct digest digest;
+	uint32_t at;	 /* index into points */
+	bool first;	 /* first time its image is met under this profile */
+	bool whole;	 /* nothing is held back or torn */
+	uint64_t looked; /* states looked at when it came */
+};
+
+struct window {
+	UT_hash_handle hh;
+	const char *name;
+	uint64_t states;
+};
+
+struct explore {
+	const struct subject *s;
+	const struct explore_options *options;
+	struct causes *causes;
+	struct images images;
+	/* What recoveries showed, equal ones once; pointers, so that they stay put. */
+	struct recovery **results;
+	size_t n_results, results_cap;
+	struct result_key *known_results;
+	struct judged *judged;
+	struct failed *failed;
+	struct window *windows;
+	uint64_t past[FAULTS_MAX]; /* recoveries that passed each fault point */
+	uint32_t n_profiles;	   /* explored so far: the next one's bit */
+	struct image *image;
+
+	/* Of the profile being explored: */
+	const struct profile *profile;
+	struct model *model;  /* at the point that is being chosen from */
+	struct model *behind; /* at the point that is being judged */
+	struct coverage_row *row;
+	struct points points;
+	struct waiting *queue; /* a ring */
+	size_t head, tail;
+	struct cause *whole_cause; /* of the last point at which the whole state failed */
+	uint32_t whole_at;	   /* that point */
+	struct again *again;	   /* states whose recoveries may be crashed in turn */
+	uint64_t failures;
+	uint64_t looked, possible;
+	uint64_t looked_before; /* under the profiles before */
+	bool cut;
+	struct err *err;
+	int rc;
+};
+
+/* Tells who wants to know how far it is. */
+void explore_report(struct explore *x);
+/* Whether a budget, a signal or an error ends it. */
+bool explore_must_stop(struct explore *x);
+
+/* Adds states to the window that begins with a fault point. */
+void explore_count_window(struct explore *x, const char *name, uint64_t states);
+/* Sums up the points: their rows, and their part of the coverage's. */
+void explore_add_rows(struct explore *x);
+
+/* Crashes recoveries of the profile in turn, as the options say. */
+void explore_again(struct explore *x);
+
+#endif
