@@ -680,7 +680,7 @@ void cause_encode(const struct cause *cause, struct buf *out)
 		buf_blob(out, *texts[i], strlen(*texts[i]));
 }
 
-struct cause *causes_adopt(struct causes *c, struct reader *r)
+void causes_adopt(struct causes *c, struct reader *r, uint64_t key_hash)
 {
 	struct cause *cause = mem_alloc(1, sizeof *cause);
 	char **texts[CAUSE_TEXTS];
@@ -692,13 +692,10 @@ struct cause *causes_adopt(struct causes *c, struct reader *r)
 		const void *text = read_blob(r, &n);
 		*texts[i] = mem_dup(text ? text : "", text ? n : 0);
 	}
-	struct cause *known = find_key(c, cause->key);
-	if (known || r->bad) {
+	if (r->bad || cause_key_hash(cause) != key_hash || find_key(c, cause->key))
 		cause_free(cause);
-		return known;
-	}
-	*MEM_PUSH(c->list, c->n, c->cap) = cause;
-	return cause;
+	else
+		*MEM_PUSH(c->list, c->n, c->cap) = cause;
 }
 
 void state_public_id(const struct subject *subject, struct model *model, const struct state *state,

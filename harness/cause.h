@@ -61,10 +61,10 @@ struct cause *causes_add_use(struct causes *causes, struct model *model, uint32_
 			     const struct state *state, const char *why);
 
 /* A cause as bytes, and back: without its sites and its culprit, which mean
- * something to its own subject only.  A cause whose key is known is not added
- * again.  The reader turns bad where the bytes are none. */
+ * something to its own subject only.  Adopted is only the cause with that key, and
+ * only where it is not known yet; the reader turns bad where the bytes are none. */
 void cause_encode(const struct cause *cause, struct buf *out);
-struct cause *causes_adopt(struct causes *causes, struct reader *reader);
+void causes_adopt(struct causes *causes, struct reader *reader, uint64_t key_hash);
 struct cause *causes_find(struct causes *causes, uint64_t key_hash);
 uint64_t cause_key_hash(const struct cause *cause);
 

@@ -20,8 +20,8 @@ static struct cause *nested_cause(struct explore *x, const struct nest_found *fo
 	return cause ? cause : causes_find(x->causes, found->key);
 }
 
-/* Asks for all that a nested run found, and keeps it. */
-static void learn(struct explore *x, const struct again_state *a)
+/* Asks for all that a nested run found, and keeps the cause with that key. */
+static void learn(struct explore *x, const struct again_state *a, uint64_t key_hash)
 {
 	struct nest_order order = {x->profile, a->whole, true};
 	struct trace_row row;
@@ -33,7 +33,7 @@ static void learn(struct explore *x, const struct again_state *a)
 	const struct nest_answer *answer = r.answer;
 	if (x->rc || !answer->file[0])
 		return;
-	x->rc = nest_read(answer->file, x->causes, &row, &bytes, x->err);
+	x->rc = nest_read(answer->file, key_hash, x->causes, &row, &bytes, x->err);
 	if (!x->rc && x->s->store)
 		x->rc = store_add_trace(x->s->store, &row, x->err);
 	buf_finish(&bytes);
@@ -83,7 +83,7 @@ static void take_answer(struct explore *x, const struct again_state *a,
 	for (uint32_t i = 0; i < answer->n_found && !x->rc; i++) {
 		const struct nest_found *found = &answer->found[i];
 		if (!nested_cause(x, found))
-			learn(x, a);
+			learn(x, a, found->key);
 		struct cause *cause = nested_cause(x, found);
 		if (cause)
 			count_cause(x, cause, found->states, found->rules);

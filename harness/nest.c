@@ -522,8 +522,8 @@ static int read_all(const char *path, struct buf *bytes, struct err *err)
 	return ERR_OK;
 }
 
-int nest_read(const char *path, struct causes *causes, struct trace_row *row, struct buf *bytes,
-	      struct err *err)
+int nest_read(const char *path, uint64_t key_hash, struct causes *causes, struct trace_row *row,
+	      struct buf *bytes, struct err *err)
 {
 	int rc = read_all(path, bytes, err);
 	struct reader r;
@@ -537,7 +537,7 @@ int nest_read(const char *path, struct causes *causes, struct trace_row *row, st
 	row->bytes = read_blob(&r, &row->length);
 	uint64_t n = read_varint(&r);
 	for (uint64_t i = 0; i < n && !r.bad; i++)
-		causes_adopt(causes, &r);
+		causes_adopt(causes, &r, key_hash);
 	if (r.bad) {
 		free(id);
 		return err_set(err, ERR_INTERNAL, "%s: a worker's report is damaged", path);

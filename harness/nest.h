@@ -103,10 +103,9 @@ int nested_init(struct nested *nested, const struct nest *nest, struct trace *tr
 		const struct contents *shown, struct err *err);
 void nested_finish(struct nested *nested);
 
-/* Reads the file of a full answer: its causes, which are added to causes where
- * their fingerprints are not known there, and its trace's row (whose bytes are
- * in *bytes).  The file is removed. */
-int nest_read(const char *path, struct causes *causes, struct trace_row *row, struct buf *bytes,
-	      struct err *err);
+/* Reads the file of a full answer: the cause with that key, which is added to
+ * causes, and its trace's row (whose bytes are in *bytes).  The file is removed. */
+int nest_read(const char *path, uint64_t key_hash, struct causes *causes, struct trace_row *row,
+	      struct buf *bytes, struct err *err);
 
 #endif

@@ -137,10 +137,13 @@ poke() {
 
 # ---- small campaigns ----
 
-# What they have in common: quick, and quiet.
-small='--ops 40 --max-states 300 --quiet'
+# What they have in common: quick, and quiet.  What they record of a recovery takes most of the
+# time: those that are about it ask for it again.
+small='--ops 40 --max-states 300 --depth 0 --quiet'
 textbook='--engine wal:variant=textbook --model kill,ext4,posix'
 hardened='--engine wal:variant=hardened --model kill,ext4,posix'
+# Its findings all need a second crash.
+nested='--engine wal:mutant=wal/recover-no-sync --model kill,ext4 --depth 1 --nested 6'
 
 # campaign CODE DATABASE OPTION…
 campaign() {
@@ -205,7 +208,7 @@ wrong_usage() {
 	check 'without a command: usage' no_command
 	check 'an unknown command is named, and the known ones are' unknown_command
 	check '--help' help_of --help
-	for command in run report show repro gate list trace bench; do
+	for command in run report show repro gate selftest spectrum claims list trace bench; do
 		check "$command --help" help_of $command --help
 		check "$command: options without their values" values_missing $command
 		check "$command: flags with a value" values_too_much $command
@@ -220,10 +223,14 @@ wrong_usage() {
 	bad 'expected one crash-state ID' repro
 	bad 'expected one crash-state ID' repro a b
 	bad '"extra" is too much' gate extra
-	bad 'expected one of engines, profiles' list
-	bad 'expected one of engines, profiles' list nonsense
-	bad 'expected one of engines, profiles' list engines profiles
+	lists='expected one of engines, profiles, faults, bugs, campaigns, findings, calls'
+	bad "$lists" list
+	bad "$lists" list nonsense
+	bad "$lists" list engines profiles
+	bad "$lists" list faults bugs
 	bad '"extra" is too much' trace extra
+	bad 'either --target or --state' trace --target 1 --state "$state"
+	bad '"extra" is too much' spectrum extra
 	bad '"extra" is too much' bench extra
 	bad '--m is not an option, or begins several' run --m kill
 }
@@ -250,6 +257,14 @@ wrong_values() {
 	bad '--engine: wal: variant is given twice' \
 		run --engine wal:variant=textbook,variant=textbook
 	bad '--engine: there is no engine "nope"' run --engine wal --engine nope
+	for mutant in '' nope skip-sync lsm/drop-tombstone btree/no-checksum bitcask/hint-trusted; do
+		bad "--engine: wal has no planted bug \"$mutant\"; known are: wal/skip-sync, " \
+			run --engine "wal:mutant=$mutant"
+	done
+	for engine in lsm btree bitcask; do
+		bad "--engine: $engine has no planted bug \"wal/skip-sync\"; known are: $engine/" \
+			run --engine "$engine:mutant=wal/skip-sync"
+	done
 	bad_run '--model: "nope" is not a profile, expected one of kill ideal' --model nope
 	bad_run '--model: "nope" is not a profile' --model kill,nope
 	bad_run '--model: "" is not a profile' --model kill,,ext4
@@ -264,11 +279,13 @@ wrong_values() {
 			bad_run "--$option: .*expected a range such as" --$option "$value"
 		done
 	done
-	for option in seed max-states jobs; do
+	for option in seed max-states depth nested jobs; do
 		for value in '' nonsense -1 1.5 99999999999999999999999; do
 			bad_run "--$option: \".*\" is not a number from" --$option "$value"
 		done
 	done
+	bad_run '--depth: "5" is not a number from 0 to 4' --depth 5
+	bad_run '--nested: "0" is not a number from 1' --nested 0
 	bad_run '--seed: "0" is not a number from 1' --seed 0
 	bad_run '--jobs: "0" is not a number from 1' --jobs 0
 	for option in budget timeout; do
@@ -315,10 +332,34 @@ wrong_values_of_others() {
 	bad 'a.db: no row 99 in findings' show --db a.db '#99'
 	bad 'a.db: no row 99 in targets' trace --db a.db --target 99
 	bad 'no target "nope" in this database' trace --db a.db --target nope
+	for value in '' nonsense 1234567 123456789 1234567G "x$state" " $state"; do
+		bad '--state: ".*" is no crash-state ID' trace --db a.db --state "$value"
+	done
+	bad 'no trace of this database begins with 00000000' \
+		trace --db a.db --state 00000000.posix.13.1
 	bad '--rounds: "0" is not a number from 1' bench --rounds 0
 	bad 'cannot work in nodir' bench --tmp nodir
 	bad '--timeout: "0" is not a time' repro --db a.db --timeout 0 "$state"
 	bad 'cannot work in nodir' repro --db a.db --tmp nodir "$state"
+	for command in selftest spectrum claims; do
+		for option in seed max-states jobs; do
+			for value in '' nonsense -1 99999999999999999999999; do
+				bad "^powercut $command: --$option: \".*\" is not a number from" \
+					$command --db new.db --$option "$value"
+			done
+		done
+		bad '--seed: "0" is not a number from 1' $command --seed 0
+		bad '--jobs: "257" is not a number from 1 to 256' $command --jobs 257
+		bad '--timeout: "0" is not a time' $command --timeout 0
+		bad '--tmp: cannot work in nodir' $command --tmp nodir
+	done
+	for value in '' nonsense 0 -1 1.5 1000001; do
+		bad '--seeds: ".*" is not a number from 1 to 1000000' selftest --seeds "$value"
+	done
+	bad '"wal/nope" matches no planted bug and no sound engine' selftest wal/skip-sync wal/nope
+	for value in '' nonsense 0 13; do
+		bad "^powercut claims: \"$value\" is not a number from 1 to 12" claims 1 "$value"
+	done
 }
 
 # ---- cases: databases that are none ----
@@ -419,7 +460,8 @@ full_disk() {
 	unshare -m sh -c '
 		mount -t tmpfs -o size=400k none disk || exit 77
 		shift 2
-		"$0" run --engine wal --model kill --ops 10 --db disk/x.db --quiet >out 2>err || exit 1
+		"$0" run --engine wal --model kill --ops 40 --depth 0 --db disk/x.db --quiet \
+			>out 2>err || exit 1
 		"$0" run "$@" --db disk/x.db >out 2>err
 		code=$?
 		"$0" list campaigns --db disk/x.db >list 2>>err || exit 1
@@ -555,8 +597,56 @@ run_finds() {
 	has out '^FAILED: '
 }
 
+# One cause is one finding, whatever it breaks; helpers that the engines share are no cause.
+run_findings() {
+	# shellcheck disable=SC2086 # words
+	campaign 1 x.db $textbook
+	has out '  Finding [0-9a-f]*  O2 O4$'
+	exits 0 report --format json --db x.db
+	sed -n 's/.*"source": "\(.*\)",$/\1/p' out >sources
+	[ "$(grep -c '^[a-z]*\.c:[0-9]* in ' sources)" -ge 2 ] || fail "no sources"
+	lacks sources '\(files\|io\|bytes\)\.c:'
+	sed -n 's/.*"cause": //p' out >causes
+	[ "$(sort causes | uniq | wc -l)" = "$(wc -l <causes)" ] || fail "one cause twice"
+	fingerprints x.db >prints
+	[ "$(sort prints | uniq | wc -l)" = "$(wc -l <prints)" ] || fail "one fingerprint twice"
+}
+
+run_engines() {
+	campaign 0 x.db --engine wal --engine lsm --engine btree --engine bitcask --model kill --ops 80
+	has out '^PASSED: no violation in .* of 4 targets'
+	exits 0 report --format json --db x.db
+	has out '^    "targets": 4,'
+	for engine in wal lsm btree bitcask; do
+		has out "^      \"engine\": \"$engine\",\$"
+		exits 0 trace --db x.db --target $engine
+		has out "^# $engine, seed 1, ops=80 "
+		has out "  $engine/recover/begin "
+		exits 0 report --format json --db x.db
+	done
+}
+
+# Of many targets those that passed are a line each, unless all is asked for.
+report_in_full() {
+	set -- --engine wal
+	for n in 1 2 3; do # 8 targets
+		set -- "$@" "$@"
+	done
+	campaign 0 x.db "$@" --model kill
+	lacks out '^Target '
+	for option in --full --windows; do
+		exits 0 report $option --db x.db
+		[ "$(grep -c '^Target [1-8] of 8: wal  PASSED$' out)" = 8 ] ||
+			fail "$option: not all targets"
+	done
+	lacks out ' other window'
+	exits 0 report --full --db x.db
+	has out ' other window'
+}
+
 run_left_out() {
-	campaign 0 x.db --engine wal:variant=hardened --max-states 5
+	# Some fault points are passed by few recoveries: not all in so few states of one crash.
+	campaign 0 x.db --engine wal:variant=hardened --max-states 5 --depth 1
 	has out '^PASSED: .*states left out'
 	campaign 0 x.db --engine wal:variant=hardened --max-states 20000
 	lacks out 'states left out'
@@ -583,10 +673,48 @@ run_idle() {
 	exits 3 gate --db x.db --baseline x.db
 }
 
+# Three operations fill no segment: what lies behind the fault points of the next one is unknown.
+run_too_little() {
+	campaign 3 x.db --engine wal --model kill --ops 3
+	has out '^TOO LITTLE: 3 fault points that should have been passed never were:'
+	has out ' wal/rotate/begin wal/rotate/created wal/rotate/dirsynced$'
+	has out '^Target 1 of 1: wal  TOO LITTLE$'
+	exits 0 report --db x.db
+	has out '^TOO LITTLE: .*should have been passed never were:'
+	exits 0 list campaigns --db x.db
+	has out '^1 .*  TOO LITTLE  '
+	exits 0 report --format json --db x.db
+	valid_json out
+	has out '^    "verdict": "too_little",$'
+	has out '^    "exit_code": 3,$'
+	has out '^    "unreached": 3,$'
+	sed -n '/^      "unreached": \[$/,/^      \]/p' out | grep -o 'wal/[a-z/-]*' >points
+	printf '%s\n' wal/rotate/begin wal/rotate/created wal/rotate/dirsynced | cmp - points ||
+		fail "not the points that it names: $(cat points)"
+	# A violation is worse.
+	campaign 1 x.db --engine wal:mutant=wal/skip-sync --model ext4 --ops 3
+	has out '^FAILED: .*; 3 fault points that should have been passed$'
+	has out '^        never were: wal/rotate/begin, '
+}
+
+# What is expected may break several rules, of which any will do.
 run_expected() {
 	campaign 0 x.db --engine wal:variant=textbook --mix put,delete,sync --model ext4,posix-dir \
 		--expect O2@posix-dir
 	has out '^PASSED: nothing but the expected '
+	# Of the two findings one alone breaks O4.
+	# shellcheck disable=SC2086 # words
+	campaign 1 x.db $textbook --expect O4@posix
+	has out '^FAILED: 1 finding '
+	exits 0 report --format json --db x.db
+	for expected in true false; do
+		has out "\"expected\": $expected"
+	done
+	# Only at a profile from which it shows.
+	# shellcheck disable=SC2086 # words
+	campaign 1 x.db $textbook --expect 'O2@posix O4@ext4'
+	has out '^FAILED: 1 expected finding missing'
+	has out '^  Missing O4@ext4$'
 	campaign 1 x.db --engine wal:variant=hardened --model kill --expect O2@kill
 	has out '^FAILED: 1 expected finding missing'
 	exits 1 gate --db x.db --baseline x.db
@@ -708,6 +836,10 @@ runs() {
 	check 'run: a budget that ends, 2' run_inconclusive
 	check 'run: the first line says what was left out' run_left_out
 	check 'run: nothing exercised, 3' run_idle
+	check 'run: a fault point that was never passed is named, 3' run_too_little
+	check 'run: a finding has all its rules, and a line of the engine' run_findings
+	check 'run: the four engines' run_engines
+	check 'report: --full and --windows leave nothing out' report_in_full
 	check 'run: expected findings' run_expected
 	check 'run: a contract of its own, which repro knows' run_contract
 	check 'run: its command line can be pasted' run_commands_kept
@@ -846,11 +978,317 @@ gate_undecided() {
 	exits 2 gate --db x.db --baseline "$work/a.db" --campaign 1
 }
 
+# What was not looked at is no pass, whatever the baseline.
+gate_gaps() {
+	mkdir base now
+	campaign 3 base/x.db --engine wal --model kill --ops 3
+	exits 3 gate --db base/x.db --baseline "$work/a.db"
+	for point in begin created dirsynced; do
+		has out "^never  wal/rotate/$point  wal\$"
+	done
+	lacks out '^shrunk '
+	has out '^gate: undecided .*: fault points that should have been passed never were$'
+	exits 3 gate --json --db base/x.db --baseline "$work/a.db"
+	valid_json out
+	has out '"unreached":\[{"fault":"wal/rotate/begin","target":"wal"},'
+	has out '"shrunk":\[\]'
+	has out '"verdict":"undecided"'
+	# What the baseline passed and these operations do not lead to.
+	campaign 0 base/x.db --engine wal --model kill --mix put,compact
+	campaign 0 now/x.db --engine wal --model kill --mix put
+	exits 0 gate --db now/x.db --baseline now/x.db
+	rm base/x.db
+	campaign 0 base/x.db --engine wal --model kill --mix put,compact
+	exits 3 gate --db now/x.db --baseline base/x.db
+	has out '^shrunk wal/compact/begin  wal$'
+	lacks out '^never '
+	has out '^gate: undecided .*: fault points that the baseline passed no longer are$'
+	exits 3 gate --json --db now/x.db --baseline base/x.db
+	valid_json out
+	has out '"unreached":\[\],"shrunk":\[{"fault":"wal/compact/begin","target":"wal"}'
+	exits 0 gate --db base/x.db --baseline now/x.db
+}
+
 gates() {
 	check 'gate: known findings pass' gate_passes
 	check 'gate: a new finding is named, 1' gate_new
 	check 'gate: findings that are gone are listed, 0' gate_gone
 	check 'gate: an inconclusive campaign does not pass' gate_undecided
+	check 'gate: nor one that left fault points unpassed, which are named' gate_gaps
+}
+
+# ---- cases: crashes of recoveries ----
+
+# Sums of a member of the report's coverage, of the newest campaign: sum_of DATABASE MEMBER
+sum_of() {
+	exits 0 report --format json --db "$1"
+	awk -F '[:,]' -v name="\"$2\"" '
+		/^      "coverage"/ { on = 1 }
+		/^      "windows"/ { on = 0 }
+		on && index($1, name) { n += $2; seen = 1 }
+		END { if (!seen) exit 1; print n }' out || fail "no \"$2\" in the coverage"
+}
+
+depth_none() {
+	# shellcheck disable=SC2086 # words
+	campaign 0 x.db $nested --depth 0
+	lacks out 'crashed in turn'
+	has out '^PASSED: no violation'
+	for member in again nested nested_left_out; do
+		[ "$(sum_of x.db $member)" = 0 ] || fail "$member: not 0"
+	done
+	command -v sqlite3 >/dev/null || return 0
+	[ "$(sqlite3 x.db 'SELECT count(*) FROM traces')" = 1 ] || fail "more than one trace"
+}
+
+# --nested is for each profile; deeper runs have more states.
+depth_some() {
+	cp "$work/n.db" x.db
+	exits 0 report --db x.db
+	has out '^  12 of [0-9]* good recoveries were crashed in turn: [0-9]* states after a second'
+	[ "$(sum_of x.db again)" = 12 ] || fail "not six recoveries a profile"
+	once=$(sum_of x.db nested)
+	[ "$once" -gt 12 ] || fail "too few states: $once"
+	# shellcheck disable=SC2086 # words
+	campaign 0 x.db $nested --nested 1
+	[ "$(sum_of x.db again)" = 2 ] || fail "not one recovery a profile"
+	# shellcheck disable=SC2086 # words
+	campaign 1 x.db $nested --depth 2
+	twice=$(sum_of x.db nested)
+	[ "$twice" -gt "$once" ] || fail "$twice states two crashes deep, $once one deep"
+}
+
+# parent_of ID: the state that was recovered, by the repro of ID in the file out.
+parent_of() {
+	sed -n 's/^after      a recovery of //p' out
+}
+
+nested_findings() {
+	mkdir elsewhere # with nothing but the database
+	cp "$work/n.db" elsewhere/copy.db
+	cd elsewhere || exit 1
+	states copy.db >states
+	[ "$(wc -l <states)" -ge 2 ] || fail "too few findings"
+	while read -r rule id; do
+		[ "$rule" = O11 ] || fail "$id: $rule, expected O11"
+		exits 1 repro "$id" --db copy.db --tmp "$areas"
+		has out "^breaks     $rule stays: "
+		has out '^verdict    fail$'
+		parent=$(parent_of)
+		[ -n "$parent" ] || fail "$id: not after a recovery"
+		exits 0 repro "$parent" --db copy.db --tmp "$areas"
+		has out '^verdict    pass$'
+		lacks out '^after '
+		exits 0 repro "$id" --db copy.db --export one --tmp "$areas"
+		exits 0 repro "$id" --db copy.db --export two --tmp "$areas"
+		[ -n "$(find one -type f)" ] || fail "$id: no files"
+		diff -r one two || fail "$id: not the same again"
+		rm -r one two
+	done <states
+	cmp copy.db "$work/n.db" || fail "the database was changed"
+	[ -z "$(ls "$areas")" ] || fail "it left $(ls "$areas")"
+}
+
+nested_shown() {
+	cp "$work/n.db" x.db
+	id=$(states x.db | sed -n '1s/.* //p')
+	exits 1 repro "$id" --db x.db
+	parent=$(parent_of)
+	exits 0 show --db x.db '#1'
+	has out '^  A second crash, after the state '
+	has out "^  after         $parent\$"
+	has out '  recovery begins$'
+	has out "^  powercut repro $id --db x.db\$"
+	has out "^  powercut repro $parent --db x.db\$"
+}
+
+# Its calls are those of the first life up to the crash, then those of the recovery.
+nested_trace() {
+	cp "$work/n.db" x.db
+	id=$(states x.db | sed -n '1s/.* //p')
+	exits 1 repro "$id" --db x.db
+	parent=$(parent_of)
+	for name in "$id" "${id%%.*}"; do
+		exits 0 trace --db x.db --state "$name"
+		has out "^# a recovery of $parent, from event [1-9][0-9]* on\$"
+		first=$(sed -n '1s/.*from event \([0-9]*\) on$/\1/p' out)
+		grep "^ *$first  " out >line || fail "no event $first"
+		has out '  wal/recover/begin (passage 1)'
+	done
+	sed '1,/^ *'"$first"'  /d' out >since
+	has since 'wal/recover/begin'
+	exits 0 trace --db x.db --state "$parent"
+	lacks out '^# a recovery'
+	cp out by_state
+	exits 0 trace --db x.db
+	sed 1d out >by_target
+	diff by_state by_target || fail "not the trace of the target"
+	exits 0 trace --db x.db --state "$id" --stacks
+	has out '  wal_flush at .*segment\.c:[0-9]'
+}
+
+nested_expected() {
+	# shellcheck disable=SC2086 # words
+	campaign 0 x.db $nested --expect O11@ext4
+	has out '^PASSED: nothing but the expected '
+	# shellcheck disable=SC2086 # words
+	campaign 1 x.db $nested --expect O10@ext4
+	has out 'expected finding missing'
+}
+
+# A finding of one crash says what it breaks after two, too.  Of its rules any may be expected; all
+# findings break O2.
+nested_rules() {
+	# shellcheck disable=SC2086 # words
+	campaign 1 x.db $textbook --depth 1
+	has out '  Finding [0-9a-f]*  O2 O4 O11$'
+	# shellcheck disable=SC2086 # words
+	campaign 0 x.db $textbook --depth 1 --expect O2@posix
+	for rule in O4 O11; do
+		# shellcheck disable=SC2086 # words
+		campaign 1 x.db $textbook --depth 1 --expect $rule@posix
+		has out '^FAILED: 1 finding in '
+		has out '^  Expected finding [0-9a-f]*  O2 O4 O11$'
+	done
+}
+
+# A loss that one crash explains is no finding of its own where a second one came with it.
+nested_explained() {
+	set -- --engine wal:variant=textbook --mix put,delete,sync --depth 1 --model ext4,posix-dir
+	campaign 1 x.db "$@"
+	exits 0 report --format json --db x.db
+	lacks out '^ *"minimal": \[\]'
+	lacks out '^ *"states": 0,'
+	campaign 0 x.db "$@" --expect O2@posix-dir
+	has out '^PASSED: nothing but the expected '
+}
+
+nests() {
+	# shellcheck disable=SC2086 # words
+	check 'a campaign whose findings need a second crash' campaign 1 "$work/n.db" $nested
+	check '--depth 0: no recovery is crashed in turn' depth_none
+	check '--depth and --nested: that many are' depth_some
+	check 'repro: a state after two crashes, from the database alone' nested_findings
+	check 'show: a finding after two crashes' nested_shown
+	check 'trace --state: the run in which the crash happened' nested_trace
+	check 'run: expected findings after two crashes' nested_expected
+	check 'run: one finding, after one crash and after two' nested_rules
+	check 'run: no finding without a failing state' nested_explained
+}
+
+# ---- cases: lists ----
+
+list_engines() {
+	exits 0 list engines
+	for engine in wal lsm btree bitcask; do
+		has out "^$engine  [a-z]"
+	done
+	[ "$(grep -c '^[^ ]' out)" = 4 ] || fail "not four engines"
+}
+
+# Every point that a campaign knows is there, and nothing twice.
+list_faults() {
+	campaign 0 x.db --engine wal --engine lsm --engine btree --engine bitcask --model kill --ops 80
+	exits 0 report --format json --db x.db
+	sed -n '/^      "faults"/,/^      "findings"/s/.*"name": "\(.*\)",$/\1/p' out | sort >known
+	exits 0 list faults
+	[ ! -s err ] || fail "it wrote to standard error"
+	for engine in wal lsm btree bitcask; do
+		has out "^$engine  [a-z]"
+		has out "^  $engine/recover/begin  *always$"
+	done
+	has out '^  wal/rotate/dirsynced  *put  *variant=hardened$'
+	sed -n 's/^  \([a-z]*\/[^ ]*\) .*/\1/p' out | sort >listed
+	[ "$(wc -l <known)" -ge 40 ] || fail "too few points"
+	diff known listed || fail "not the points of the campaign"
+	[ "$(uniq listed | wc -l)" = "$(wc -l <listed)" ] || fail "one point twice"
+}
+
+# Each with what it takes to see it; the first of an engine is tried as it is printed.
+list_bugs() {
+	exits 0 list bugs
+	[ ! -s err ] || fail "it wrote to standard error"
+	cp out bugs
+	sed -n 's/^\([a-z]*\/[a-z-]*\)$/\1/p' bugs >names
+	[ "$(sort names | uniq | wc -l)" = "$(wc -l <names)" ] || fail "one bug twice"
+	for field in wrong breaks try; do
+		[ "$(grep -c "^  $field  " bugs)" = "$(wc -l <names)" ] || fail "$field: not of each bug"
+	done
+	has bugs '^  wrong         sync mode does not sync$'
+	has bugs '^  breaks        O2, from ext4, ext4-lock, ext4-noda, xfs, btrfs$'
+	for engine in wal lsm btree bitcask; do
+		name=$(grep -m 1 "^$engine/" names) || fail "no bug in $engine"
+		try=$(sed -n "s|^  try  *powercut \(.*mutant=$name\( .*\)*\)\$|\1|p" bugs)
+		[ -n "$try" ] || fail "$name: no command"
+		# shellcheck disable=SC2086 # words
+		exits 1 $try --depth 0 --max-states 2000 --quiet --tmp "$areas" --db $engine.db
+		has out "^Target 1 of 1: $engine:.*mutant=$name  FAILED"
+		# shellcheck disable=SC2046 # a state and its rule
+		set -- $(states $engine.db | sed 1q)
+		exits 1 repro "$2" --db $engine.db
+		has out "^breaks     $1 "
+	done
+}
+
+lists() {
+	check 'list engines' list_engines
+	check 'list faults: those that campaigns know' list_faults
+	check 'list bugs: their commands find them' list_bugs
+}
+
+# ---- cases: trials ----
+
+selftest_runs() {
+	exits 0 selftest wal/skip-sync --quiet --tmp "$areas" --db x.db
+	[ ! -s err ] || fail "it wrote to standard error"
+	has out '^found         wal/skip-sync '
+	has out '^selftest: passed: 1 found, 0 missed, 0 silent, 0 accused, 0 inconclusive in .*, seed 1$'
+	exits 0 list campaigns --db x.db
+	has out '^1 '
+	exits 0 selftest --json --max-states 50 'wal:variant=hardened,sync=sync' --tmp "$areas"
+	[ ! -s err ] || fail "it wrote to standard error"
+	valid_json out
+	has out '"format": "powercut-selftest"'
+	has out '"verdict": "silent"'
+}
+
+# Too small a budget to find it: that is said, and no pass.
+selftest_misses() {
+	exits 1 selftest --max-states 1 wal/skip-sync --quiet --tmp "$areas"
+	has out '^MISSED        wal/skip-sync '
+	has out '^    missed under .*posix'
+	has out '^selftest: FAILED: 0 found, 1 missed'
+	[ "$(ls)" = "$(printf 'err\nout')" ] || fail "it left files: $(ls)"
+}
+
+spectrum_runs() {
+	exits 0 spectrum --max-states 5 --quiet --json --tmp "$areas"
+	[ ! -s err ] || fail "it wrote to standard error"
+	valid_json out
+	has out '"format": "powercut-spectrum"'
+	for engine in wal lsm btree bitcask; do
+		has out "\"$engine[:\" ]"
+	done
+}
+
+claims_run() {
+	exits 0 claims --max-states 200 1 --quiet --tmp "$areas" --db x.db
+	[ ! -s err ] || fail "it wrote to standard error"
+	has out '^ 1  A flush-only log '
+	has out '^    \(confirmed\|refuted\): '
+	has out '^claims: [0-9]* confirmed, [0-9]* refuted, 0 inconclusive, seed 1$'
+	has out '^Any state: powercut repro --db x.db STATE$'
+	exits 0 claims --max-states 200 1 --json --tmp "$areas"
+	valid_json out
+	has out '"format": "powercut-claims"'
+	lacks out '"claim": 2'
+}
+
+trials() {
+	check 'selftest: a bug is found, a sound engine is silent' selftest_runs
+	check 'selftest: a bug that is missed, 1' selftest_misses
+	check 'spectrum: all engines' spectrum_runs
+	check 'claims: one of them' claims_run
 }
 
 # ---- cases: kills and interrupts ----
@@ -960,15 +1398,16 @@ without_times() {
 
 same_again() {
 	# shellcheck disable=SC2086 # words
-	campaign 1 one.db $textbook "$@" --seed 7
+	campaign 1 one.db $textbook --depth 1 "$@" --seed 7
 	# shellcheck disable=SC2086 # words
-	campaign 1 two.db $textbook --seed 7 --jobs 2
+	campaign 1 two.db $textbook --depth 1 --seed 7 --jobs 2
 	without_times one.db >one
 	without_times two.db >two
 	[ "$(wc -l <one)" -gt 100 ] || fail "too little to compare"
+	has one '"again": [1-9]'
 	diff one two || fail "not the same"
 	# shellcheck disable=SC2086 # words
-	campaign 1 two.db $textbook --seed 8
+	campaign 1 two.db $textbook --depth 1 --seed 8
 	without_times two.db >two
 	! cmp -s one two || fail "another seed made no difference"
 }
@@ -1031,6 +1470,9 @@ else
 	runs
 	repros
 	gates
+	nests
+	lists
+	trials
 	kills
 	same
 fi

@@ -36,7 +36,7 @@ static const struct {
 	 "!memory has no planted bug \"memory/none\"; known are: none"},
 	{"memory:mutant=wal/skip-sync",
 	 "!memory has no planted bug \"wal/skip-sync\"; known are: none"},
-	{"memory:mutant", "!memory has no option \"mutant\"; known are: variant, batch"},
+	{"memory:mutant", "!memory: expected mutant=NAME"},
 	{"memory:batch=2,", "!memory: expected an option after the last comma"},
 };
 

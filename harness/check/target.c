@@ -127,8 +127,13 @@ static int parse_option(struct target *target, struct piece word, struct err *er
 	const char *equals = memchr(word.at, '=', word.n);
 	struct piece name = {word.at, equals ? (size_t)(equals - word.at) : word.n};
 	size_t i = 0;
-	if (equals && piece_is(name, "mutant") && !target->mutant)
+	if (piece_is(name, "mutant")) {
+		if (!equals)
+			return err_set(err, ERR_USAGE, "%s: expected mutant=NAME", engine->name);
+		if (target->mutant)
+			return err_set(err, ERR_USAGE, "%s: mutant is given twice", engine->name);
 		return parse_mutant(target, (struct piece){equals + 1, word.n - name.n - 1}, err);
+	}
 	while (i < count_options(engine) && !piece_is(name, engine->options[i].name))
 		i++;
 	if (i == count_options(engine))
