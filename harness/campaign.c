@@ -37,7 +37,7 @@ const struct campaign_target campaign_builtin[] = {
 	 .why = "reused segments are safe"},
 	{.spec = "wal:variant=hardened,sync=batch,batch=8", .why = "at most seven writes are lost"},
 	{.spec = "wal:variant=hardened,sync=none", .why = "only a sync or a batch makes durable"},
-	{.spec = "wal:variant=textbook,sync=sync,segment_bytes=1024",
+	{.spec = "wal:variant=textbook,sync=sync,segment_bytes=2048",
 	 .workload = "ops=60 mix=put,delete,sync",
 	 .states_max = 1500,
 	 .seed = 1,
