@@ -13,9 +13,10 @@
 #   0  passed
 #   2  inconclusive: named and counted
 #   3  too little happened in 50 operations for a pass, but nothing was broken: counted
-#   other, and 1 above all: a finding or a failure; the command line and the report are printed, and it ends
+#   1  a finding: the command line and the report are printed, and it ends.  So it does with any other
+#      code, which is a failure of the program
 #
-# It ends with 1 after a finding; with 2 if more than one in a hundred workloads was inconclusive, or when
+# It ends with 1 after either; with 2 if more than one in a hundred workloads was inconclusive, or when
 # interrupted; with 0 otherwise.  From the environment: POWERCUT, the program [build/powercut]; TMPDIR.
 set -u
 here=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
@@ -25,6 +26,8 @@ done=0
 passed=0
 inconclusive=0
 little=0
+findings=0
+failures=0
 states=0
 nested=0
 stopped=no
@@ -147,7 +150,7 @@ count_states() {
 summary() {
 	count_states
 	echo "$done workloads: $passed passed, $little with too little, $inconclusive inconclusive," \
-		"$findings findings; $states states and $nested after a second crash"
+		"$findings with findings, $failures failed; $states states and $nested after a second crash"
 }
 
 as_command() {
@@ -155,7 +158,6 @@ as_command() {
 	echo "  powercut run --ops 50 --max-states 200 --nested 2 --jobs 1 $1"
 }
 
-findings=0
 : >"$work/reports"
 draw >"$work/drawn" || die "no workloads could be drawn"
 while [ $stopped = no ] && read -r options <&3; do
@@ -169,7 +171,7 @@ while [ $stopped = no ] && read -r options <&3; do
 	2) inconclusive=$((inconclusive + 1)) && echo "inconclusive:" && as_command "$options" ;;
 	3) little=$((little + 1)) ;;
 	*)
-		findings=$((findings + 1))
+		if [ $code = 1 ]; then findings=1; else failures=1; fi
 		echo "ended with $code:"
 		as_command "$options"
 		cat "$work/report" "$work/errors"
@@ -179,5 +181,5 @@ while [ $stopped = no ] && read -r options <&3; do
 	[ $((done % report_every)) != 0 ] || summary
 done 3<"$work/drawn"
 summary
-[ $findings = 0 ] || exit 1
+[ $((findings + failures)) = 0 ] || exit 1
 [ $stopped = no ] && [ $((inconclusive * 100)) -le $done ] || exit 2

@@ -15,6 +15,9 @@
 #   PLACE FUNCTION CALL  redundant: REASON
 #   PLACE FUNCTION CALL  MISSED, UNDECIDED or NOT REDUNDANT, and why
 #
+# What is found is told of by the finding that the most states show, of the first target and seed with
+# any; PROFILES are the strongest of those tried, not of all.
+#
 # It ends with 1 if there is any of the last kind.  From the environment: SYNC_DELETION_RUN, further
 # options of `powercut run`, and TMPDIR.
 set -u
@@ -122,12 +125,20 @@ campaign() {
 		--model $profiles --db "$work/db" ${SYNC_DELETION_RUN:-} </dev/null >"$work/report" 2>&1
 }
 
-# The first finding of the report, the first of all that the campaign met.
-first_finding() {
+# Of the report's findings the one that the most states show.
+main_finding() {
 	awk -v target="$1" '
 		$1 == "Finding" { $1 = $2 = ""; sub(/^ */, ""); rules = $0 }
 		/^  shows from / { sub(/^  shows from */, ""); from = $0 }
-		/^  seen in / { print rules "; from " from "; " $3 " states of " target; exit }
+		/^  seen in / {
+			n = $3
+			gsub(/,/, "", n)
+			if (n + 0 > most) {
+				most = n + 0
+				text = rules "; from " from "; " $3 " states of " target
+			}
+		}
+		END { print text }
 	' "$work/report"
 }
 
@@ -140,7 +151,7 @@ try_all() {
 			campaign "$target $1" "$seed" || code=$?
 			case $code in
 			0) ;;
-			1) echo "found: $(first_finding "$target --seed $seed")" && return ;;
+			1) echo "found: $(main_finding "$target --seed $seed")" && return ;;
 			*) undecided="$target ended with $code: $(head -n 1 "$work/report")" ;;
 			esac
 		done <"$work/targets"

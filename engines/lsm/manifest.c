@@ -73,6 +73,9 @@ static int decode(const uint8_t *p, struct version *version, struct engine_error
 	size_t n = load_le(p + 20, 4);
 	version->sequence = load_le(p + 8, 8);
 	version->log = (uint32_t)load_le(p + 16, 4);
+	if (version->sequence >> 63) /* nobody comes that far, and it must not wrap */
+		return engine_fail(error, "%s is damaged: its sequence number is %llu",
+				   manifest_name, (unsigned long long)version->sequence);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t number = (uint32_t)load_le(p + RECORD_HEAD + NUMBER_BYTES * i, 4);
 		if (numbers_push(&version->tables, number, error) < 0)

@@ -168,6 +168,7 @@ static int compact_beside(struct wal *wal, struct engine_error *error)
 	int fd = make_checkpoint(wal, number, &name, &size, error);
 	if (fd < 0 || install(wal, fd, number, size, error) < 0 || retire_older(wal, error) < 0)
 		return -1;
+	/* Not for W4: so that their space is free for good. */
 	if (directory_sync(wal->dir, error) < 0)
 		return -1;
 	FAULT_POINT("wal/compact/cleaned");

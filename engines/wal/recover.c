@@ -5,8 +5,9 @@
  *   replay     find the log: its segments and where it ends
  *   cut        the last segment ends where the log does
  *   remove     segments behind a gap, temporary files, unusable spares
- *   sync       every segment of the log, then the directory: from here on, what
- *              was replayed is durable, and what was removed stays removed
+ *   sync       the last segment, then the directory: from here on, what was
+ *              replayed is durable, and what was removed stays removed.  The
+ *              segments before the last one are durable already (W1)
  *   retire     segments before the last checkpoint, which may go only now that
  *              the checkpoint's name is durable; sync the directory
  *
@@ -23,8 +24,7 @@
 #include "fault.h"
 #include "wal.h"
 
-/* Ends the last segment where the log ends.  The cut is no data, which is all
- * that fdatasync promises to keep: fsync, whatever the options say. */
+/* Ends the last segment where the log ends. */
 static int cut(const struct wal *wal, const struct replay *replay, struct engine_error *error)
 {
 	struct file_name name = file_name(wal_last(wal), wal_segment);
@@ -33,9 +33,6 @@ static int cut(const struct wal *wal, const struct replay *replay, struct engine
 	if (ftruncate(wal->fd, (off_t)replay->end) < 0)
 		return engine_fail(error, "ftruncate of %s: %s", name.text, strerror(errno));
 	FAULT_POINT("wal/recover/cut");
-	if (fsync(wal->fd) < 0)
-		return engine_fail(error, "fsync of %s: %s", name.text, strerror(errno));
-	FAULT_POINT("wal/recover/cut-synced");
 	return 0;
 }
 
@@ -105,24 +102,15 @@ static int remove_leftovers(struct wal *wal, const struct numbers *found,
 	return take_spares(wal, &found[SPARES], error);
 }
 
-/* Syncs every segment of the log: a process that was killed may have left what
- * it wrote, and was not yet durable, to be read by us. */
-static int sync_log(struct wal *wal, struct engine_error *error)
+/* Syncs the last segment: a process that was killed may have left what it wrote,
+ * and was not yet durable, to be read by us.  Or it left a cut, which is no data,
+ * all that fdatasync promises to keep: fsync, whatever the options say. */
+static int sync_last(const struct wal *wal, struct engine_error *error)
 {
-	for (size_t i = 0; i + 1 < wal->segments.n; i++) {
-		struct file_name name = file_name(wal->segments.at[i], wal_segment);
-		int fd = file_open(wal->dir, &name, O_RDONLY, error); /* enough for fsync */
-		if (fd < 0)
-			return -1;
-		int rc = file_sync(fd, &name, wal->datasync, error);
-		close(fd);
-		if (rc < 0)
-			return -1;
-	}
-	if (!MUTANT("wal/recover-no-sync") && wal_sync(wal, error) < 0)
-		return -1;
-	FAULT_POINT("wal/recover/synced");
-	return 0;
+	struct file_name name = file_name(wal_last(wal), wal_segment);
+	if (MUTANT("wal/recover-no-sync"))
+		return 0;
+	return file_sync(wal->fd, &name, false, error);
 }
 
 static int retire_superseded(struct wal *wal, const struct numbers *found,
@@ -136,6 +124,7 @@ static int retire_superseded(struct wal *wal, const struct numbers *found,
 	}
 	if (!i)
 		return 0;
+	/* Not for W4: so that their space is free for good. */
 	if (directory_sync(wal->dir, error) < 0)
 		return -1;
 	FAULT_POINT("wal/recover/cleaned");
@@ -145,9 +134,10 @@ static int retire_superseded(struct wal *wal, const struct numbers *found,
 static int make_durable(struct wal *wal, const struct numbers *found, struct engine_error *error)
 {
 	if (!wal->hardened)
-		return take_spares(wal, &found[SPARES], error) < 0 ? -1 : wal_sync(wal, error);
-	if (remove_leftovers(wal, found, error) < 0 || sync_log(wal, error) < 0)
+		return take_spares(wal, &found[SPARES], error) < 0 ? -1 : sync_last(wal, error);
+	if (remove_leftovers(wal, found, error) < 0 || sync_last(wal, error) < 0)
 		return -1;
+	FAULT_POINT("wal/recover/synced");
 	if (directory_sync(wal->dir, error) < 0)
 		return -1;
 	FAULT_POINT("wal/recover/dirsynced");

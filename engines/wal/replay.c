@@ -87,8 +87,8 @@ static int64_t take_units(const struct wal *wal, uint32_t segment, const uint8_t
 			  bool head, struct replay *replay)
 {
 	size_t at = 0, length;
-	while ((length = unit_check(wal, segment, p + at, n - at, head && at == 0,
-				    &replay->sequence))) {
+	while (at < n && (length = unit_check(wal, segment, p + at, n - at, head && at == 0,
+					      &replay->sequence))) {
 		if (unit_apply(wal, segment, p + at, length, &replay->map) < 0)
 			return -1;
 		at += length;

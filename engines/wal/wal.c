@@ -29,7 +29,8 @@
  *       may go in any order: a replay begins at the newest checkpoint.
  *   W5  What opening has shown is durable, and what it has not shown can never
  *       be seen again, before the first new record: the tail is cut off,
- *       segments behind a gap are gone, the log and the directory are synced.
+ *       segments behind a gap are gone, the last segment and the directory are
+ *       synced; W1 has seen to the others.
  *       For a lost record may have the number that the next one will have.
  *   W6  A record is valid only in a segment of the number for which it was
  *       written (record.h), and a file that is used again gets a number higher
@@ -121,7 +122,6 @@ static const struct engine_fault_point fault_points[] = {
 	{"wal/recover/cut", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_CRASH},
 	{"wal/recover/removed", "variant=hardened",
 	 ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT | ENGINE_NEEDS_CRASH},
-	{"wal/recover/cut-synced", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_CRASH},
 	{"wal/recover/synced", "variant=hardened", 0},
 	{"wal/recover/dirsynced", "variant=hardened", 0},
 	{"wal/recover/retired", "variant=hardened",
