@@ -62,9 +62,9 @@ char *campaign_everything(struct campaign *c)
 	while (store_next_target(c->store, &q, c->result.id, &t, &err) == 1)
 		buf_printf(&out, "%s %s %u\n", t.name, t.workload, t.micros);
 	while (store_next_coverage(c->store, &q, 1, &v, &err) == 1)
-		buf_printf(&out, "%s %lu %d %lu %lu %lu %lu %u %lu %lu %lu\n", v.profile,
+		buf_printf(&out, "%s %lu %d %lu %lu %lu %lu %lu %u %lu %lu %lu\n", v.profile,
 			   v.possible, v.exact, v.tested, v.merged, v.left_out, v.violations,
-			   v.loss, v.recoverable, v.again, v.nested);
+			   v.inconclusive, v.loss, v.recoverable, v.again, v.nested);
 	while (store_next_finding(c->store, &q, c->result.id, &f, &err) == 1)
 		buf_printf(&out, "%s %s %s %s %s %lu\n", f.fingerprint, f.title, f.cause, f.minimal,
 			   f.state, f.states);

@@ -402,9 +402,9 @@ report() {
 			"the others: %d error, %d planted, %d with a reason, %d gaps: %.1f %% of what " \
 			"can be\n", engine, done, all, 100 * done / all, functions, n_files, errors, \
 			planted, reasons, gaps, 100 * done / (done + gaps)
-		exit gaps || stale_entries
+		exit gaps || n_stale
 	}
-	function stale(what, why) { stale_entries++; print "  in the list: " what ": " why >detail }
+	function stale(what, why) { if (stale_entries[what]++) return; n_stale++; print "  in the list: " what ": " why >detail }
 	' "$work/reached" "$work/executed"
 }
 

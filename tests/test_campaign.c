@@ -178,6 +178,7 @@ static char *run_text(const char *spec, const char *profiles, uint32_t jobs, uin
 	c.options.jobs = jobs;
 	c.options.seed = seed;
 	c.options.states_max = 1500;
+	c.options.limits.wall_ms = 20000; /* a slow machine is not the subject */
 	campaign_go(&c);
 	char *text = campaign_everything(&c);
 	campaign_end(&c);
