@@ -22,6 +22,9 @@ struct judged_key {
 	struct bounds bounds;
 };
 
+_Static_assert(sizeof(struct judged_key) == sizeof(uint32_t) + sizeof(struct bounds),
+	       "hashed as bytes");
+
 struct judged {
 	UT_hash_handle hh;
 	struct judged_key key;
@@ -32,8 +35,11 @@ struct judged {
 struct failed_key {
 	struct digest digest;
 	struct bounds bounds;
-	uint32_t profile;
+	uint64_t profile; /* wide, so that no padding is hashed */
 };
+_Static_assert(sizeof(struct failed_key) ==
+		       sizeof(struct digest) + sizeof(struct bounds) + sizeof(uint64_t),
+	       "hashed as bytes");
 
 struct failed {
 	UT_hash_handle hh;
