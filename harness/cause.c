@@ -579,7 +579,7 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	return cause;
 }
 
-struct cause *causes_add_use(struct causes *c, struct model *model, uint32_t rule,
+struct cause *causes_add_use(struct causes *c, const struct profile *profile, uint32_t rule,
 			     const struct state *state, const char *why)
 {
 	char *key = mem_printf("use O%u", rule);
@@ -590,7 +590,7 @@ struct cause *causes_add_use(struct causes *c, struct model *model, uint32_t rul
 	}
 	struct buf id = {0};
 	uint32_t at = ops_point_named(c->s->ops, state->point);
-	state_public_id(c->s, model, state, &id);
+	state_public_id_alone(c->s, profile, state, &id);
 	cause = mem_alloc(1, sizeof *cause);
 	*cause = (struct cause){
 		.rule = rule,
@@ -703,4 +703,14 @@ void state_public_id(const struct subject *subject, struct model *model, const s
 {
 	buf_printf(out, "%08x.", (unsigned)(subject->identity >> 32));
 	state_id(model, state, out);
+}
+
+void state_public_id_alone(const struct subject *subject, const struct profile *profile,
+			   const struct state *state, struct buf *out)
+{
+	struct model *model = model_create(subject->ops, profile);
+	while (model_point(model) < state->point)
+		model_advance(model);
+	state_public_id(subject, model, state, out);
+	model_destroy(model);
 }

@@ -57,7 +57,7 @@ struct cause *causes_add(struct causes *causes, struct model *model, uint32_t ru
 
 /* The cause of a rule that the use of a recovered store broke, without a second
  * crash (O9, O12): one for each rule. */
-struct cause *causes_add_use(struct causes *causes, struct model *model, uint32_t rule,
+struct cause *causes_add_use(struct causes *causes, const struct profile *profile, uint32_t rule,
 			     const struct state *state, const char *why);
 
 /* A cause as bytes, and back: without its sites and its culprit, which mean
@@ -78,5 +78,9 @@ struct cause *causes_explaining(struct causes *causes, const uint64_t *sites, ui
 /* "0123abcd." and the state's ID: what people paste. */
 void state_public_id(const struct subject *subject, struct model *model, const struct state *state,
 		     struct buf *out);
+
+/* The same where no model is at the state's point. */
+void state_public_id_alone(const struct subject *subject, const struct profile *profile,
+			   const struct state *state, struct buf *out);
 
 #endif

@@ -52,15 +52,28 @@ static void count_cause(struct explore *x, struct cause *cause, uint64_t states,
 static void session_broke(struct explore *x, const struct again_state *a,
 			  const struct nest_answer *answer)
 {
-	struct model *model = model_create(x->s->ops, x->profile);
-	while (model_point(model) < a->state.point)
-		model_advance(model);
-	uint32_t step = a->state.point ? a->state.point - 1 : 0;
 	struct cause *cause =
-		causes_add(x->causes, model, answer->broken, &a->state, step, answer->text);
+		causes_add_use(x->causes, x->profile, answer->broken, &a->state, answer->text);
 	count_cause(x, cause, 1, RULE_BIT(answer->broken));
 	x->row->violations++;
-	model_destroy(model);
+}
+
+/* Why a nested run could not be concluded from, as an outcome of its state. */
+static void note_unsure(struct explore *x, const struct again_state *a, const char *why)
+{
+	struct buf id = {0};
+	x->row->inconclusive++;
+	state_public_id_alone(x->s, x->profile, &a->state, &id);
+	struct outcome_row row = {.target = x->s->id,
+				  .profile = x->profile->name,
+				  .state = buf_text(&id),
+				  .point = a->state.point,
+				  .verdict = "inconclusive",
+				  .prefix = -1,
+				  .text = why};
+	if (x->s->store && !x->rc)
+		x->rc = store_add_outcome(x->s->store, &row, x->err);
+	buf_finish(&id);
 }
 
 static void take_answer(struct explore *x, const struct again_state *a,
@@ -70,7 +83,7 @@ static void take_answer(struct explore *x, const struct again_state *a,
 	x->row->nested += answer->tested;
 	x->row->nested_left_out += answer->left_out;
 	x->row->violations += answer->violations;
-	x->row->inconclusive += answer->inconclusive + (answer->unsure[0] != 0);
+	x->row->inconclusive += answer->inconclusive;
 	const struct engine_fault_point *p =
 		x->options->nest->session->engine->target->engine->fault_points;
 	for (uint32_t i = 0; p && p[i].name && i < FAULTS_MAX; i++) {
@@ -87,28 +100,13 @@ static void take_answer(struct explore *x, const struct again_state *a,
 		struct cause *cause = nested_cause(x, found);
 		if (cause)
 			count_cause(x, cause, found->states, found->rules);
+		else
+			note_unsure(x, a,
+				    "a second crash lost something, but not when it was tried "
+				    "once more");
 	}
-}
-
-/* Why a nested run could not be concluded from, as an outcome of its state. */
-static void note_unsure(struct explore *x, const struct again_state *a, const char *why)
-{
-	struct buf id = {0};
-	struct model *model = model_create(x->s->ops, x->profile);
-	while (model_point(model) < a->state.point)
-		model_advance(model);
-	state_public_id(x->s, model, &a->state, &id);
-	struct outcome_row row = {.target = x->s->id,
-				  .profile = x->profile->name,
-				  .state = buf_text(&id),
-				  .point = a->state.point,
-				  .verdict = "inconclusive",
-				  .prefix = -1,
-				  .text = why};
-	if (x->s->store && !x->rc)
-		x->rc = store_add_outcome(x->s->store, &row, x->err);
-	model_destroy(model);
-	buf_finish(&id);
+	if (answer->unsure[0])
+		note_unsure(x, a, answer->unsure);
 }
 
 /* Hands out runs list[*next] to list[end - 1]; the answers come in any order. */
@@ -171,8 +169,6 @@ void explore_again(struct explore *x)
 		if (!list[i].done)
 			continue;
 		take_answer(x, &list[i], &answers[i]);
-		if (answers[i].unsure[0])
-			note_unsure(x, &list[i], answers[i].unsure);
 	}
 	free(answers);
 }

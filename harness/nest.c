@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "explore.h"
-#include "faults.h"
 #include "mem.h"
 #include "points.h"
 #include "record.h"
 #include "trace_codec.h"
 #include "trace_join.h"
+#include "workload_record.h"
 
 enum { RECORD_FACTOR = 4 }; /* a session may take so much longer than a recovery */
 
@@ -255,7 +255,6 @@ struct recorded {
 static int session_child(void *arg)
 {
 	const struct recorded *r = arg;
-	const struct target *target = r->nest->session->engine->target;
 	struct err err;
 	struct child_limits limits = r->nest->limits;
 	child_limits_expand(&limits);
@@ -264,13 +263,7 @@ static int session_child(void *arg)
 	if (limits.file_bytes > limits.disk_bytes)
 		limits.file_bytes = limits.disk_bytes;
 	child_limits_apply(&limits);
-	dup2(STDERR_FILENO, STDOUT_FILENO);
-	int rc = faults_init(r->nest->subject->seed, &err);
-	if (!rc)
-		rc = faults_mark(&err);
-	if (!rc)
-		rc = target_plant(target, &err);
-	if (rc) {
+	if (recorded_child_begin(r->nest->session->engine->target, r->nest->subject->seed, &err)) {
 		fprintf(stderr, "powercut: %s\n", err.text);
 		return 2;
 	}
@@ -290,11 +283,9 @@ static void breaks(struct nest_answer *answer, enum rule rule, const char *text)
 }
 
 /* What the session says by itself.  False where its trace is of no use. */
-static bool hear(const struct nest *nest, const struct trace *trace,
-		 const struct record_result *recorded, const struct session_result *result,
-		 struct nest_answer *answer)
+static bool hear(const struct trace *trace, const struct record_result *recorded,
+		 const struct session_result *result, struct nest_answer *answer)
 {
-	(void)nest;
 	const char *spoilt = trace_inconclusive(trace);
 	if (recorded->timed_out)
 		unsure(answer, "a session after recovery did not end in time");
@@ -398,17 +389,6 @@ static void take_coverage(const struct coverage_row *row, struct nest_answer *an
 	answer->inconclusive = row->inconclusive;
 }
 
-/* The ID of the state that is recovered. */
-static void put_parent(const struct subject *s, const struct profile *profile,
-		       const struct state *state, struct buf *id)
-{
-	struct model *model = model_create(s->ops, profile);
-	while (model_point(model) < state->point)
-		model_advance(model);
-	state_public_id(s, model, state, id);
-	model_destroy(model);
-}
-
 static int explore_nested(struct nested *n, const struct nest_order *order,
 			  struct nest_answer *answer, struct err *err)
 {
@@ -472,7 +452,7 @@ static int look_into(const struct nest *nest, const struct nest_order *order,
 		if (!joined)
 			return err->code;
 	}
-	put_parent(nest->subject, order->profile, state, &parent);
+	state_public_id_alone(nest->subject, order->profile, state, &parent);
 	int rc = nested_init(&n, nest, trace, first, state, buf_text(&parent), power, shown, err);
 	if (!rc && !fits_the_first_crash(&n, shown))
 		unsure(answer, "the same state recovers differently when it is recovered again");
@@ -497,7 +477,7 @@ void nest_errand(void *arg, const struct state *state, uint64_t encoded, const c
 	struct session_result *result = mem_map_shared(bytes);
 	int rc = result ? record_session(nest, dir, result, &trace, &recorded, &err)
 			: err_sys(&err, "shared memory");
-	if (!rc && hear(nest, trace, &recorded, result, answer))
+	if (!rc && hear(trace, &recorded, result, answer))
 		rc = look_into(nest, &order, state, trace, session_shown(result), answer, &err);
 	if (rc)
 		unsure(answer, err.text);

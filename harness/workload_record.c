@@ -6,18 +6,21 @@
 
 #include "faults.h"
 
+int recorded_child_begin(const struct target *target, uint64_t seed, struct err *err)
+{
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	int rc = faults_init(seed, err);
+	if (!rc)
+		rc = faults_mark(err);
+	return rc ? rc : target_plant(target, err);
+}
+
 int workload_record_child(void *arg)
 {
 	const struct workload_record *r = arg;
 	struct err err;
 	struct engine_error error = {{0}};
-	/* What the engine prints is no part of a report. */
-	dup2(STDERR_FILENO, STDOUT_FILENO);
-	int rc = faults_init(r->seed, &err);
-	if (!rc)
-		rc = faults_mark(&err);
-	if (!rc)
-		rc = target_plant(r->target, &err);
+	int rc = recorded_child_begin(r->target, r->seed, &err);
 	if (!rc && r->kill_at)
 		rc = faults_kill_at(r->kill_at, r->kill_passage, &err);
 	if (rc) {

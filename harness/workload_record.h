@@ -1,4 +1,5 @@
-/* Recording a workload on an engine: what campaign.c and live.c share. */
+/* Recording a workload on an engine: what campaign.c and live.c share, and what
+ * recording a session needs of it (nest.c). */
 #ifndef POWERCUT_WORKLOAD_RECORD_H
 #define POWERCUT_WORKLOAD_RECORD_H
 
@@ -18,6 +19,10 @@ struct workload_record {
 	uint64_t kill_passage;
 	struct workload_progress *progress; /* in shared memory; may be NULL */
 };
+
+/* Makes the calling process one that is recorded: what the engine prints is no part
+ * of a report, fault points are marked, the target's planted bug is on. */
+int recorded_child_begin(const struct target *target, uint64_t seed, struct err *err);
 
 /* Runs the workload in the calling process, which it makes the one under test:
  * fault points are marked.  Returns its exit status: 0, or 1 with a text on

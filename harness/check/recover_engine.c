@@ -21,8 +21,10 @@ static void note_passage(void *arg, const char *name)
 	const struct engine_fault_point *points = w->engine->fault_points;
 	w->conduct->path = XXH64(name, strlen(name), w->conduct->path);
 	for (uint32_t i = 0; points && points[i].name && i < FAULTS_MAX; i++)
-		if (strcmp(points[i].name, name) == 0)
+		if (strcmp(points[i].name, name) == 0) {
 			w->conduct->passed[i / 64] |= (uint64_t)1 << (i % 64);
+			return;
+		}
 }
 
 /* ---- O8: scan, point reads and the store's own check agree ---- */

@@ -229,8 +229,6 @@ static int run(int argc, char **argv, const char *command_line)
 	}
 	cli_trials_begin(&c->common, command_line);
 	c->options.trials = c->common.trials;
-	if (!c->options.trials.campaign.seed)
-		c->options.trials.campaign.seed = 1;
 	code = run_claims(c);
 done:
 	buf_finish(&c->out);

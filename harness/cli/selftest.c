@@ -244,8 +244,6 @@ static int run(int argc, char **argv, const char *command_line)
 		goto done;
 	cli_trials_begin(&s->common, command_line);
 	s->options.trials = s->common.trials;
-	if (!s->options.trials.campaign.seed)
-		s->options.trials.campaign.seed = 1;
 	s->options.names = (const char *const *)argv + rest;
 	s->options.n_names = (size_t)(argc - rest);
 	code = run_selftest(s);

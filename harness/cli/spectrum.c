@@ -223,8 +223,6 @@ static int run(int argc, char **argv, const char *command_line)
 	}
 	cli_trials_begin(&s->common, command_line);
 	s->options.trials = s->common.trials;
-	if (!s->options.trials.campaign.seed)
-		s->options.trials.campaign.seed = 1;
 	code = run_spectrum(s);
 done:
 	buf_finish(&s->out);

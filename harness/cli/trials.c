@@ -80,6 +80,8 @@ void cli_trials_begin(struct cli_trials *t, const char *command_line)
 	struct sigaction action = {.sa_handler = on_interrupt};
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	if (!o->seed)
+		o->seed = 1;
 	o->stop = &interrupted;
 	o->command = command_line;
 	/* Where there is no screen, a line a profile would drown the results. */
