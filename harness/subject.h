@@ -1,5 +1,5 @@
 /* A subject: everything that is fixed about a target while its crash states are
- * explored.  Plain data, put together by campaign.c. */
+ * explored.  Plain data, put together by job.c. */
 #ifndef POWERCUT_SUBJECT_H
 #define POWERCUT_SUBJECT_H
 

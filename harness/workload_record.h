@@ -1,4 +1,4 @@
-/* Recording a workload on an engine: what campaign.c and live.c share, and what
+/* Recording a workload on an engine: what job.c and live.c share, and what
  * recording a session needs of it (nest.c). */
 #ifndef POWERCUT_WORKLOAD_RECORD_H
 #define POWERCUT_WORKLOAD_RECORD_H

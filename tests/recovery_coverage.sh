@@ -177,7 +177,7 @@ targets_of() {
 				options = options " --" word[i]
 			}
 			return options
-		}' "$tree/harness/campaign.c"
+		}' "$tree/harness/campaign_builtin.c"
 	case $1 in
 	wal) cat <<-'END' ;;
 		wal:sync=batch,batch=4,recycle=1,segment_bytes=700 --ops 200

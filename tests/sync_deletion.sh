@@ -111,7 +111,7 @@ targets_of() {
 					out = out " --max-states " substr(row, RSTART + 14, RLENGTH - 14)
 				return out
 			}
-		' "$tree/harness/campaign.c"
+		' "$tree/harness/campaign_builtin.c"
 		printf '%s\n' "$extra" | grep "^$1:"
 	} >"$work/targets"
 	[ -s "$work/targets" ] || echo "$1:variant=hardened" >"$work/targets"
