@@ -52,6 +52,61 @@ START_TEST(hardened_wal_is_never_accused)
 }
 END_TEST
 
+/* ---- every fault point is crashed at ---- */
+
+enum { POINTS_MAX = 256 };
+
+/* A fault point of an engine, over the targets of that engine. */
+struct point_seen {
+	char *name;
+	bool crashed;
+};
+
+static struct point_seen *point_seen(struct point_seen *points, const char *name)
+{
+	size_t i = 0;
+	while (points[i].name && strcmp(points[i].name, name) != 0)
+		i++;
+	ck_assert_uint_lt(i, POINTS_MAX - 1);
+	if (!points[i].name)
+		points[i].name = mem_printf("%s", name);
+	return &points[i];
+}
+
+START_TEST(the_built_in_campaign_crashes_at_every_fault_point)
+{
+	static struct campaign_target targets[64];
+	struct point_seen points[POINTS_MAX] = {0};
+	struct campaign c;
+	struct store_query *q = NULL;
+	struct fault_row row;
+	struct err err;
+	size_t n = 0;
+	for (const struct campaign_target *t = campaign_builtin; t->spec; t++)
+		if (strstr(t->spec, "variant=hardened"))
+			targets[n++] = *t;
+	ck_assert_uint_gt(n, 4);
+	campaign_init(&c, "", "ideal ext4");
+	c.options.targets = targets;
+	c.options.workload.ops = 0; /* as the built-in campaign has it */
+	c.options.no_outcomes = true;
+	campaign_go(&c);
+	ck_assert_int_eq(c.result.exit_code, 0);
+	while (store_next_fault(c.store, &q, 0, &row, &err) == 1)
+		if (row.reachable) {
+			struct point_seen *seen = point_seen(points, row.name);
+			seen->crashed = seen->crashed || row.crashes;
+		}
+	n = 0;
+	for (; points[n].name; n++) {
+		ck_assert_msg(points[n].crashed, "no crash at %s", points[n].name);
+		free(points[n].name);
+	}
+	ck_assert_uint_gt(n, 90);
+	campaign_end(&c);
+}
+END_TEST
+
 /* ---- the textbook's flaws are found ---- */
 
 START_TEST(textbook_wal_is_fine_on_ext4_without_compaction)
@@ -562,6 +617,8 @@ int main(void)
 	tcase_set_timeout(cases, 300);
 	tcase_add_loop_test(cases, hardened_wal_is_never_accused, 0,
 			    (int)(sizeof sound / sizeof *sound));
+	if (!SANITIZED) /* the forks of sanitized programs are slow */
+		tcase_add_test(cases, the_built_in_campaign_crashes_at_every_fault_point);
 	tcase_add_test(cases, textbook_wal_is_fine_on_ext4_without_compaction);
 	tcase_add_test(cases, textbook_wal_loses_a_segment_whose_entry_was_never_synced);
 	tcase_add_test(cases, textbook_wal_loses_by_compaction_under_a_mere_kill);
