@@ -871,6 +871,90 @@ START_TEST(every_number_has_one_row)
 }
 END_TEST
 
+/* Acknowledgements. */
+
+/* Records a shell script in the data directory; the trace's events as one text. */
+static char *record_script(struct run *run, const char *script)
+{
+	char *words[] = {mem_printf("sh"), mem_printf("-c"),
+			 mem_printf("cd '%s' || exit 9; %s", run->data, script), NULL};
+	struct buf out = {0};
+	run->options.argv = words;
+	run->options.acks = true;
+	run->rc = record_run(&run->options, run->trace, &run->result, &run->err);
+	ck_assert_msg(run->rc == ERR_OK, "%s", run->err.text);
+	ck_assert_int_eq(run->result.wait_status, 0);
+	for (size_t i = 0; i < run->trace->n_events; i++) {
+		const struct event *e = &run->trace->events[i];
+		if (e->kind == EVENT_ACK)
+			buf_printf(&out, "%d:%.*s;", (int)e->offset, (int)e->data_length,
+				   (const char *)e->data);
+		else
+			buf_printf(&out, "%s %s;", event_kind_name((enum event_kind)e->kind),
+				   e->name);
+	}
+	for (size_t i = 0; words[i]; i++)
+		free(words[i]);
+	buf_text(&out);
+	return out.data;
+}
+
+static const struct {
+	const char *script, *events;
+} acknowledged[] = {
+	{"echo one; mkdir a; echo two; (mkdir b; echo three); mkdir c | cat; printf four",
+	 "1:one;mkdir a;2:two;mkdir b;3:three;mkdir c;4:four;"},
+	{"printf 'half '; mkdir a; printf 'and half\n\nlast\n'; mkdir b",
+	 "mkdir a;1:half and half;2:;3:last;mkdir b;"},
+	{"echo out | cat; mkdir a; echo err >&2; mkdir b; echo no >/dev/null; mkdir c",
+	 "1:out;mkdir a;mkdir b;mkdir c;"},
+	{"mkdir a", "mkdir a;"},
+};
+
+START_TEST(lines_of_output_are_acknowledgements_in_order_with_the_calls)
+{
+	struct run run;
+	setup(&run);
+	char *events = record_script(&run, acknowledged[_i].script);
+	ck_assert_str_eq(events, acknowledged[_i].events);
+	free(events);
+	teardown(&run);
+}
+END_TEST
+
+static bool begins_with_ack(void *arg, const char *line, size_t n)
+{
+	(void)arg;
+	return n >= 3 && memcmp(line, "ack", 3) == 0;
+}
+
+START_TEST(only_accepted_lines_are_acknowledgements)
+{
+	struct run run;
+	setup(&run);
+	run.options.is_ack = begins_with_ack;
+	char *events = record_script(&run, "echo hello; mkdir a; echo ack 1; echo ac; echo ack 2");
+	ck_assert_str_eq(events, "mkdir a;1:ack 1;2:ack 2;");
+	free(events);
+	teardown(&run);
+}
+END_TEST
+
+/* More than any pipe holds: nobody waits for the other. */
+START_TEST(much_output_hangs_nobody)
+{
+	struct run run;
+	setup(&run);
+	run.options.timeout_ms = 60000;
+	char *events = record_script(&run, "head -c 5000000 /dev/zero | tr '\\0' a; echo; mkdir b");
+	size_t n = strlen(events);
+	ck_assert_uint_eq(n, 5000000 + 3 + 8);
+	ck_assert_str_eq(events + n - 10, "a;mkdir b;");
+	free(events);
+	teardown(&run);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("record");
@@ -896,6 +980,10 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(cases, threads_that_race_for_names_leave_a_trace_that_fits, 0, MODES);
 	tcase_add_loop_test(cases, stacks_name_the_lines_of_the_calls, 0, MODES);
 	tcase_add_test(cases, stacks_can_be_left_out);
+	tcase_add_loop_test(cases, lines_of_output_are_acknowledgements_in_order_with_the_calls, 0,
+			    (int)(sizeof acknowledged / sizeof *acknowledged));
+	tcase_add_test(cases, only_accepted_lines_are_acknowledgements);
+	tcase_add_test(cases, much_output_hangs_nobody);
 	tcase_add_test(cases, a_module_that_is_gone_or_of_another_build_gives_no_names);
 	tcase_add_test(cases, every_number_has_one_row);
 	suite_add_tcase(suite, cases);

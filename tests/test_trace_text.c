@@ -63,6 +63,7 @@ static const char every_verb[] = "# a comment\n"
 				 "begin 7 \"put\"\n"
 				 "end 7\n"
 				 "end 8 \"EIO\"\n"
+				 "ack all is well # here\n"
 				 "note nothing special # here\n"
 				 "inconclusive mystery_call";
 
@@ -103,8 +104,9 @@ START_TEST(every_verb_is_read_and_listed)
 				"   27  begin      7\n"
 				"   28  end        7\n"
 				"   29  end        8 failed: \"EIO\"\n"
-				"   30  note       nothing special # here\n"
-				"   31  note       inconclusive: mystery_call\n");
+				"   30  ack        1 all is well # here\n"
+				"   31  note       nothing special # here\n"
+				"   32  note       inconclusive: mystery_call\n");
 }
 END_TEST
 

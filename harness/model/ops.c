@@ -487,6 +487,7 @@ static int lower_event(struct lowering *l, const struct event *e)
 		add_step(l, STEP_BEGIN);
 		return ERR_OK;
 	case EVENT_OP_END:
+	case EVENT_ACK:
 		add_step(l, STEP_END);
 		return ERR_OK;
 	default:

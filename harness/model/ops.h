@@ -71,6 +71,7 @@ struct micro {
 	uint32_t data;  /* BLOCK: index into the data versions */
 };
 
+/* STEP_END: an operation, or an acknowledgement of a program's own. */
 enum step_kind { STEP_MICRO, STEP_SYNC, STEP_BEGIN, STEP_END, STEP_FAULT };
 
 struct step {

@@ -44,7 +44,8 @@ enum inode_type { INODE_FILE, INODE_DIR, INODE_SYMLINK };
 	X(FAULT, "fault")        /* fault point name passed for the offset-th time */    \
 	X(OP_BEGIN, "begin")     /* operation number offset begins; data: its encoding */\
 	X(OP_END, "end")         /* it returned; data: empty, or the error it gave */    \
-	X(NOTE, "note")          /* data: text and a zero byte; INCONCLUSIVE: spoils the run */
+	X(NOTE, "note")          /* data: text and a zero byte; INCONCLUSIVE: spoils the run */ \
+	X(ACK, "ack")            /* acknowledgement number offset, from 1; data: its line */
 
 enum event_kind {
 #define X(constant, name) EVENT_##constant,

@@ -203,6 +203,10 @@ static void print_arguments(const struct names *names, const struct event *e, st
 			put_data(e->data, e->data_length, out);
 		}
 		break;
+	case EVENT_ACK:
+		buf_printf(out, "%" PRIu64 " ", e->offset);
+		put_text((const char *)e->data, e->data_length, out);
+		break;
 	case EVENT_NOTE:
 		buf_string(out, e->flags & EVENT_INCONCLUSIVE ? "inconclusive: " : "");
 		put_text((const char *)e->data, strnlen((const char *)e->data, e->data_length),

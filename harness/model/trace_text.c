@@ -21,6 +21,7 @@ struct parser {
 	struct err *err;
 	struct name *names;
 	size_t n_names, names_cap;
+	uint64_t n_acks;
 	uint64_t *sizes; /* by inode, for append */
 	uint8_t *types;
 	size_t sizes_cap, types_cap;
@@ -478,6 +479,17 @@ static int note(struct parser *p, const struct verb *v)
 	return 0;
 }
 
+static int ack(struct parser *p, const struct verb *v)
+{
+	struct event *e = trace_append(p->trace, v->kind);
+	e->offset = ++p->n_acks;
+	p->at += strspn(p->at, " \t");
+	e->data_length = strlen(p->at);
+	e->data = trace_bytes(p->trace, p->at, e->data_length);
+	p->at += e->data_length;
+	return 0;
+}
+
 static const struct verb verbs[] = {
 	{"start-file", start_inode, EVENT_CREATE, 0},
 	{"start-dir", start_inode, EVENT_MKDIR, 0},
@@ -506,6 +518,7 @@ static const struct verb verbs[] = {
 	{"fault", fault, EVENT_FAULT, 0},
 	{"begin", mark, EVENT_OP_BEGIN, 0},
 	{"end", mark, EVENT_OP_END, 0},
+	{"ack", ack, EVENT_ACK, 0},
 	{"note", note, EVENT_NOTE, 0},
 	{"inconclusive", note, EVENT_NOTE, EVENT_INCONCLUSIVE},
 };

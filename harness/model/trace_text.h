@@ -14,7 +14,7 @@
  *   fallocate PATH OFFSET LENGTH [keep]             zero PATH OFFSET LENGTH [keep]
  *   fsync PATH                  fdatasync PATH      sync
  *   fault NAME                  note TEXT           inconclusive TEXT
- *   begin N [DATA]              end N [DATA]
+ *   begin N [DATA]              end N [DATA]       ack LINE
  *
  * DATA is one or more of "text" (with \n \t \\ \" \xHH), c*N for N bytes c,
  * and 0*N for N zero bytes, joined by +. */

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "acks.h"
 #include "mem.h"
 #include "peer.h"
 
@@ -150,12 +151,19 @@ static void wrote_pwritev(struct task *task)
 	wrote(task, at_position ? offset_before(task, 0) : offset_given(task, offset), &from);
 }
 
+static void wrote_line(struct task *task)
+{
+	acks_take(task->recorder, task);
+}
+
 static void enter_write(struct task *task, unsigned fd_arg, void (*at_exit)(struct task *))
 {
-	if (!call_takes_fd(task, (int)task->call.args[fd_arg]))
-		return;
-	task->call.exclusive = true;
-	task->call.at_exit = at_exit;
+	if (call_takes_fd(task, (int)task->call.args[fd_arg])) {
+		task->call.exclusive = true;
+		task->call.at_exit = at_exit;
+	} else if (acks_come_from(task, (int)task->call.args[fd_arg])) {
+		task->call.at_exit = wrote_line;
+	}
 }
 
 void call_write(struct task *task)

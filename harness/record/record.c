@@ -12,7 +12,10 @@
 #include "tracer.h"
 #include "verify.h"
 
-enum { TIMEOUT_DEFAULT_MS = 60000 };
+enum {
+	TIMEOUT_DEFAULT_MS = 60000,
+	RELIEF_MS = 20, /* between two looks at a pipe that may be full */
+};
 
 /* What the tracer's thread is given and gives back. */
 struct errand {
@@ -47,6 +50,11 @@ static struct timespec deadline_after(uint64_t ms)
 	return t;
 }
 
+static bool is_after(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
+}
+
 /* Sleeps until the tracer is done; true if the time was over first. */
 static bool wait_until_done(struct recorder *r)
 {
@@ -54,8 +62,15 @@ static bool wait_until_done(struct recorder *r)
 	struct timespec deadline = deadline_after(ms);
 	int rc = 0;
 	pthread_mutex_lock(&r->lock);
-	while (!r->done && rc == 0)
+	while (!r->done && rc == 0 && !acks_wanted(r))
 		rc = pthread_cond_timedwait(&r->done_cond, &r->lock, &deadline);
+	while (!r->done && rc == 0) {
+		struct timespec soon = deadline_after(RELIEF_MS);
+		bool last = is_after(&soon, &deadline);
+		rc = pthread_cond_timedwait(&r->done_cond, &r->lock, last ? &deadline : &soon);
+		rc = rc && !last ? 0 : rc;
+		acks_relieve(r);
+	}
 	bool over = !r->done;
 	pthread_mutex_unlock(&r->lock);
 	return over;
@@ -135,13 +150,19 @@ int record_run(const struct record_options *options, struct trace *trace,
 	*result = (struct record_result){0};
 	if (!options->root || !options->function == !options->argv)
 		return err_set(err, ERR_INTERNAL, "recording needs a root and one program");
-	struct recorder r = {.options = options, .result = result, .trace = trace};
+	struct recorder r = {.options = options,
+			     .result = result,
+			     .trace = trace,
+			     .acks = {.in = -1, .out = -1}};
 	init_lock(&r);
 	int rc = find_root(&r, options->root, err);
 	if (rc == ERR_OK)
 		rc = snapshot_take(r.root, trace, &r.tree, err);
+	if (rc == ERR_OK && options->acks)
+		rc = acks_open(&r, err);
 	if (rc == ERR_OK)
 		rc = trace_program(&r, err);
+	acks_close(&r);
 	if (rc == ERR_OK)
 		rc = check(&r, err);
 	if (rc == ERR_OK)

@@ -24,6 +24,14 @@ struct record_options {
 	void *arg;
 	char *const *argv;
 
+	/* Each line that the program, or a descendant, writes to its standard output
+	 * becomes an event (EVENT_ACK), in order with its system calls; a last line
+	 * without an end counts when all have ended.  Where is_ack is not NULL, only
+	 * lines that it accepts (they have no end and no zero byte behind them). */
+	bool acks;
+	bool (*is_ack)(void *arg, const char *line, size_t length);
+	void *is_ack_arg;
+
 	bool no_stacks;	     /* leave the call stacks out */
 	uint64_t timeout_ms; /* wall time; 0 means 60,000 */
 };

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <uthash.h>
 
+#include "acks.h"
 #include "record.h"
 #include "syscalls.h"
 #include "trace.h"
@@ -87,7 +88,8 @@ struct recorder {
 	struct task *holder;   /* whose exclusive call is between its stops */
 	struct task *waiting;  /* at their entry stops until the holder is done */
 	const char *in_flight; /* a call whose thread was killed in it, or NULL */
-	bool mapped;	       /* a file under the root is mapped shared */
+	struct acks acks;
+	bool mapped; /* a file under the root is mapped shared */
 
 	/* The tracer changes what follows under the lock; the other thread reads
 	 * it under the lock. */

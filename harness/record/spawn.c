@@ -23,7 +23,7 @@ static _Noreturn void report_and_exit(int fd, enum failed_step step)
 }
 
 static _Noreturn void child(const struct record_options *options, const struct sock_fprog *filter,
-			    const sigset_t *mask, int go, int report)
+			    const sigset_t *mask, int output, int go, int report)
 {
 	char byte;
 	/* Ends with the tracer's last descriptor, also if the tracer dies. */
@@ -33,6 +33,8 @@ static _Noreturn void child(const struct record_options *options, const struct s
 	if (filter_install(filter) != 0)
 		report_and_exit(report, STEP_FILTER);
 	sigprocmask(SIG_SETMASK, mask, NULL);
+	if (output >= 0)
+		dup2(output, STDOUT_FILENO);
 	if (!options->function) {
 		execvp(options->argv[0], options->argv);
 		report_and_exit(report, STEP_EXEC);
@@ -50,8 +52,8 @@ static void close_pair(int pair[2])
 			close(pair[i]);
 }
 
-int spawn(const struct record_options *options, const sigset_t *mask, struct spawned *spawned,
-	  struct err *err)
+int spawn(const struct record_options *options, const sigset_t *mask, int output,
+	  struct spawned *spawned, struct err *err)
 {
 	int go[2] = {-1, -1}, report[2] = {-1, -1}, rc = ERR_OK;
 	struct sock_fprog filter = {0};
@@ -71,7 +73,7 @@ int spawn(const struct record_options *options, const sigset_t *mask, struct spa
 	if (spawned->pid == 0) {
 		close(go[1]);
 		close(report[0]);
-		child(options, &filter, mask, go[0], report[1]);
+		child(options, &filter, mask, output, go[0], report[1]);
 	}
 	spawned->go = go[1];
 	spawned->report = report[0];

@@ -15,10 +15,11 @@ struct spawned {
 	int report; /* what went wrong before the program ran; -1 */
 };
 
-/* Forks the child; mask is the signal mask that it gets.  It goes on when
- * spawn_go is called, which must be after the tracer has seized it. */
-int spawn(const struct record_options *options, const sigset_t *mask, struct spawned *spawned,
-	  struct err *err);
+/* Forks the child; mask is the signal mask that it gets, output what it has as
+ * its standard output (-1: ours).  It goes on when spawn_go is called, which must
+ * be after the tracer has seized it. */
+int spawn(const struct record_options *options, const sigset_t *mask, int output,
+	  struct spawned *spawned, struct err *err);
 void spawn_go(struct spawned *spawned);
 
 /* Once the child has ended: whether the program was started at all.

@@ -175,6 +175,7 @@ static void call_begin(struct task *task)
 	struct call *call = &task->call;
 	call->at_exit = NULL;
 	call->exclusive = false;
+	acks_take(r, NULL);
 	call->entered = (uint32_t)r->trace->n_events;
 	call->flags = 0;
 	task->row->enter(task);
@@ -347,9 +348,10 @@ int tracer_run(struct recorder *recorder, const sigset_t *mask, struct err *err)
 {
 	struct spawned spawned;
 	bind_to_one_cpu();
-	int rc = spawn(recorder->options, mask, &spawned, err);
+	int rc = spawn(recorder->options, mask, recorder->acks.out, &spawned, err);
 	if (rc != ERR_OK)
 		return rc;
+	acks_spawned(recorder);
 	recorder->first = spawned.pid;
 	if (ask(PTRACE_SEIZE, spawned.pid, 0, OPTIONS) != 0) {
 		rc = err_sys(err, "cannot trace");
@@ -363,6 +365,7 @@ int tracer_run(struct recorder *recorder, const sigset_t *mask, struct err *err)
 	int looped = loop(recorder, &second),
 	    started = spawn_finish(&spawned, recorder->options, &second);
 	recorder->result->elapsed_ns = clock_ns() - start;
+	acks_end(recorder);
 	if (rc == ERR_OK && (looped != ERR_OK || started != ERR_OK)) {
 		*err = second;
 		rc = second.code;
