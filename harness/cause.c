@@ -369,6 +369,8 @@ static const char *fate(const struct causes *c, const struct model *model,
 		if (state->tear.object == m->object && version == m->version)
 			return "TORN";
 	}
+	if (settled && model_profile(model)->order == ORDER_ISSUED)
+		settled = false; /* nothing is certain to outlive more than the process */
 	return !any	      ? ""
 	       : lost && kept ? "PARTLY LOST"
 	       : lost	      ? "LOST"
@@ -418,6 +420,10 @@ static void put_event(const struct causes *c, uint32_t at, struct buf *out)
 	case EVENT_OP_END:
 		put_operation(c, at, out);
 		break;
+	case EVENT_ACK:
+		buf_printf(out, "acknowledged, line %" PRIu64 ": %.*s", e->offset,
+			   (int)e->data_length, (const char *)e->data);
+		break;
 	default:
 		buf_printf(out, "%s %s", event_kind_name(e->kind),
 			   path ? strcmp(path, ".") == 0 ? "the directory" : path : "");
@@ -452,7 +458,9 @@ static void put_timeline(const struct causes *c, const struct model *model,
 	}
 	for (uint32_t i = from; i <= last; i++)
 		put_line(c, model, state, i, out);
-	buf_string(out, "         == power fails here ==\n");
+	buf_printf(out, "         == %s here ==\n",
+		   model_profile(model)->order == ORDER_ISSUED ? "the process is killed"
+							       : "power fails");
 }
 
 /* What brought a failure that needs no loss. */

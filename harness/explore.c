@@ -137,6 +137,23 @@ static uint32_t culprit_step(const struct explore *x, const struct point *p)
 	return p->newest != NONE ? x->s->ops->micros[p->newest].step : p->point - 1;
 }
 
+/* Whether the whole state failed before this point, and nothing at it can have
+ * brought another failure: the rule is one that was broken, or it is a point
+ * without a micro-op of its own. */
+static bool goes_on(const struct explore *x, const struct point *p, uint32_t rule)
+{
+	return x->whole_cause && (x->whole_cause->rules & RULE_BIT(rule) || p->newest == NONE);
+}
+
+/* Keeps track of whether the whole state fails, from point to point. */
+static void follow_whole(struct explore *x, const struct waiting *w, const struct verdict *verdict)
+{
+	if (!verdict->broken)
+		x->whole_cause = NULL;
+	else if (goes_on(x, &x->points.list[w->at], first_rule(verdict->broken)))
+		x->whole_at = w->at;
+}
+
 static struct cause *new_cause(struct explore *x, const struct waiting *w, uint32_t rule,
 			       const struct recovery *r)
 {
@@ -150,7 +167,7 @@ static struct cause *new_cause(struct explore *x, const struct waiting *w, uint3
 	if (!w->whole)
 		causes_minimise(x->behind, &w->state, probe_fails, &probing, &minimal, &held);
 	bool whole = minimal.n_held == 0 && minimal.tear.object == NONE;
-	if (whole && x->whole_cause && x->whole_at + 1 == w->at && x->whole_cause->rule == rule) {
+	if (whole && goes_on(x, p, rule)) {
 		cause = x->whole_cause; /* the same failure goes on */
 	} else {
 		uint32_t number;
@@ -188,7 +205,8 @@ static void attribute(struct explore *x, const struct waiting *w, const struct v
 {
 	uint32_t rule = first_rule(verdict->broken);
 	struct cause *cause;
-	bool whole_fails = x->whole_cause && x->whole_at == w->at && x->whole_cause->rule == rule;
+	bool whole_fails = x->whole_cause && x->whole_at == w->at &&
+			   (w->whole || x->whole_cause->rules & RULE_BIT(rule));
 	cause = whole_fails ? x->whole_cause
 		: w->whole  ? NULL
 			    : causes_known(x->causes, rule, &w->state);
@@ -235,6 +253,12 @@ static void add_outcome(struct explore *x, const struct waiting *w, const struct
 	buf_finish(&why);
 }
 
+/* Whether nothing was lost. */
+static bool is_whole(const struct state *state)
+{
+	return state->n_held == 0 && state->tear.object == NONE;
+}
+
 /* The verdict on the state at the head of the queue, whose result is known. */
 static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 {
@@ -247,6 +271,8 @@ static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 	if (verdict.loss > x->row->loss)
 		x->row->loss = verdict.loss;
 	catch_up(x, w->state.point);
+	if (w->whole && !recovery_unsure(r))
+		follow_whole(x, w, &verdict);
 	if (counts && verdict.broken) {
 		x->row->violations++;
 		p->violations++;
@@ -325,12 +351,8 @@ static void enqueue(struct explore *x, const struct state *state, struct digest 
 	if (x->rc)
 		return;
 	struct waiting *w = &x->queue[x->tail % WAITING_MAX];
-	*w = (struct waiting){*state,
-			      digest,
-			      at,
-			      first,
-			      state->n_held == 0 && state->tear.object == NONE,
-			      x->looked_before + x->looked};
+	*w = (struct waiting){*state, digest,	       at,
+			      first,  is_whole(state), x->looked_before + x->looked};
 	w->state.held = state->n_held ? (const struct held *)(const void *)mem_dup(
 						state->held, state->n_held * sizeof *state->held)
 				      : NULL;
@@ -359,8 +381,11 @@ static void consider(struct explore *x, const struct state *state, uint32_t at)
 	}
 	x->looked++;
 	/* Most states are old friends that pass: nothing more to do. */
-	if (!first && x->head == x->tail && passes_already(x, met->result, &p->bounds))
+	if (!first && x->head == x->tail && passes_already(x, met->result, &p->bounds)) {
+		if (is_whole(state))
+			x->whole_cause = NULL;
 		return;
+	}
 	enqueue(x, state, digest, at, first, is_new);
 }
 

@@ -86,8 +86,8 @@ struct explore {
 	struct points points;
 	struct waiting *queue; /* a ring */
 	size_t head, tail;
-	struct cause *whole_cause; /* of the last point at which the whole state failed */
-	uint32_t whole_at;	   /* that point */
+	struct cause *whole_cause; /* why the whole state fails, since one last passed; or NULL */
+	uint32_t whole_at;	   /* the last point at which it was seen to fail */
 	struct again *again;	   /* states whose recoveries may be crashed in turn */
 	uint64_t failures;
 	uint64_t looked, possible;

@@ -223,7 +223,10 @@ int rebuild_state(struct store *store, const char *id, const struct child_limits
 	const char *rest = end + 1;
 	const struct profile *profile = state_id_profile(rest);
 	if (!profile)
-		return err_set(err, ERR_USAGE, "\"%s\" names no known profile", id);
+		return err_set(err, ERR_USAGE,
+			       "\"%s\" is no crash-state ID, expected TRACE.PROFILE.POINT.ANSWERS "
+			       "with a profile of `powercut list profiles`",
+			       id);
 	int rc = find_target(store, id, (uint32_t)head, &row, &c->s.trace, err);
 	if (!rc)
 		rc = rebuild_first(store, &row, c, err);

@@ -87,8 +87,11 @@ static int check_names(const struct subjects *s, struct err *err)
 		for (size_t k = 0; k < s->n_sound; k++)
 			any = any || selftest_matches(name, s->sound[k]->spec);
 		if (!any)
-			return err_set(err, ERR_USAGE,
-				       "\"%s\" matches no planted bug and no sound engine", name);
+			return err_set(
+				err, ERR_USAGE,
+				"\"%s\" matches no planted bug (see `powercut list bugs`) and no "
+				"sound engine",
+				name);
 	}
 	return ERR_OK;
 }

@@ -174,6 +174,26 @@ START_TEST(textbook_wal_loses_by_compaction_under_a_mere_kill)
 }
 END_TEST
 
+/* A tree that a page's write broke stays broken when more is acknowledged: that
+ * call is the cause, whatever came after it. */
+START_TEST(what_failed_before_an_acknowledgement_is_not_blamed_on_it)
+{
+	struct campaign c;
+	struct store_query *q = NULL;
+	struct finding_row row;
+	struct err err;
+	campaign_init(&c, "btree:variant=textbook,fanout=3", "kill btrfs");
+	c.targets[0].workload = "ops=60 keys=20 mix=put=60,delete=60";
+	c.options.states_max = 1500;
+	campaign_go(&c);
+	ck_assert_uint_gt(c.result.findings, 1);
+	while (store_next_finding(c.store, &q, c.result.id, &row, &err) == 1)
+		ck_assert_msg(!strstr(row.cause, "acknowledged before") && *row.source, "%s",
+			      row.cause);
+	campaign_end(&c);
+}
+END_TEST
+
 START_TEST(textbook_wal_without_sync_loses_to_a_kill_what_it_never_promised)
 {
 	struct campaign c;
@@ -622,6 +642,7 @@ int main(void)
 	tcase_add_test(cases, textbook_wal_is_fine_on_ext4_without_compaction);
 	tcase_add_test(cases, textbook_wal_loses_a_segment_whose_entry_was_never_synced);
 	tcase_add_test(cases, textbook_wal_loses_by_compaction_under_a_mere_kill);
+	tcase_add_test(cases, what_failed_before_an_acknowledgement_is_not_blamed_on_it);
 	tcase_add_test(cases, textbook_wal_without_sync_loses_to_a_kill_what_it_never_promised);
 	tcase_add_test(cases, batch_mode_really_loses_all_but_one_of_a_batch);
 	tcase_add_test(cases, expected_findings_make_a_pass_and_missing_ones_a_failure);
