@@ -132,11 +132,8 @@ int rules_parse(const char *text, uint32_t *rules, struct err *err)
 	*rules = 0;
 	for (const char *at = text;; at++) {
 		size_t n = strcspn(at, "|");
-		int rule = RULE_O1;
-		while (rule < RULES_END && (strlen(rule_name((enum rule)rule)) != n ||
-					    memcmp(rule_name((enum rule)rule), at, n) != 0))
-			rule++;
-		if (rule == RULES_END)
+		uint32_t rule = rule_named(at, n);
+		if (!rule)
 			return err_set(err, ERR_USAGE, "\"%.*s\" is not a rule", (int)n, at);
 		*rules |= RULE_BIT(rule);
 		at += n;

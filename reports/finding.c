@@ -2,38 +2,19 @@
 
 #include <string.h>
 
+#include "rules.h"
 #include "summary.h"
 
 void finding_rules(const struct finding_row *row, struct buf *out)
 {
 	uint32_t rules = row->rules ? row->rules : row->rule < 32 ? 1u << row->rule : 0;
 	const char *separator = "";
-	for (unsigned rule = 0; rule < 32; rule++) {
-		if (!(rules >> rule & 1))
+	for (uint32_t rule = 1; rule < RULES_END; rule++) {
+		if (!(rules & RULE_BIT(rule)))
 			continue;
-		buf_printf(out, "%sO%u", separator, rule);
+		buf_printf(out, "%s%s", separator, rule_name(rule));
 		separator = " ";
 	}
-}
-
-const char *finding_promise(uint32_t rule)
-{
-	static const char *const promises[] = {
-		[1] = "a store opens after a crash",
-		[2] = "what was acknowledged as durable is there",
-		[3] = "nothing is there that was never written",
-		[4] = "what is lost is the end, nothing in between",
-		[5] = "a batch is there as a whole or not at all",
-		[6] = "what was deleted for good stays deleted",
-		[7] = "the operation in flight is wholly there or wholly not",
-		[8] = "scans, reads and the engine's own check agree",
-		[9] = "recovering again gives the same contents",
-		[10] = "a crash during a recovery does no harm",
-		[11] = "what a recovery has shown stays",
-		[12] = "a store can be used after a recovery",
-		[13] = "an error is not taken for a success",
-	};
-	return rule && rule < sizeof promises / sizeof *promises ? promises[rule] : "";
 }
 
 void finding_window(const char *before, const char *after, struct buf *out)

@@ -7,10 +7,6 @@
 /* "O2", "O2 O4". */
 void finding_rules(const struct finding_row *row, struct buf *out);
 
-/* What a rule promises, in a few words: "what was acknowledged as durable is
- * there"; "" for a rule that is not known. */
-const char *finding_promise(uint32_t rule);
-
 /* "between a/b/c and d/e/f"; "" where no fault point is near. */
 void finding_window(const char *before, const char *after, struct buf *out);
 

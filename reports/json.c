@@ -48,6 +48,7 @@
 #include <string.h>
 
 #include "finding.h"
+#include "rules.h"
 #include "summary.h"
 
 enum { FORMAT_VERSION = 1, INCONCLUSIVE_MAX = 1000 };
@@ -158,9 +159,7 @@ void json_finding(struct json *json, const char *name, const struct finding_row 
 	json_open(json, name, '{');
 	json_number(json, "id", row->id);
 	json_text(json, "fingerprint", row->fingerprint);
-	buf_printf(&rules, "O%u", row->rule);
-	json_text(json, "rule", buf_text(&rules));
-	buf_clear(&rules);
+	json_text(json, "rule", rule_name(row->rule));
 	finding_rules(row, &rules);
 	json_words(json, "rules", buf_text(&rules));
 	json_text(json, "title", row->title);

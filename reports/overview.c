@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "finding.h"
+#include "rules.h"
 #include "summary.h"
 #include "verdict.h"
 
@@ -225,7 +226,7 @@ static int print_rule(struct sheet *sheet, struct store *store, const struct tar
 	struct finding_row row;
 	struct buf text = {0};
 	int rc;
-	buf_printf(&text, "breaks O%u: %s", rule, finding_promise(rule));
+	buf_printf(&text, "breaks %s: %s", rule_name(rule), rule_sentence(rule));
 	buf_string(sheet->out, "    ");
 	sheet_wrap(sheet, 4, buf_text(&text));
 	while ((rc = store_next_finding(store, &q, target->campaign, &row, err)) == 1) {

@@ -54,33 +54,6 @@
 #include "judge_inside.h"
 #include "mem.h"
 
-static const struct {
-	const char *name, *promise;
-} rules[RULES_END] = {
-	[RULE_O1] = {"O1", "opens"},
-	[RULE_O2] = {"O2", "durable"},
-	[RULE_O3] = {"O3", "nothing invented"},
-	[RULE_O4] = {"O4", "prefix"},
-	[RULE_O5] = {"O5", "atomic"},
-	[RULE_O6] = {"O6", "no resurrection"},
-	[RULE_O7] = {"O7", "in flight"},
-	[RULE_O8] = {"O8", "agreement"},
-	[RULE_O9] = {"O9", "idempotent"},
-	[RULE_O10] = {"O10", "recovery is crash-safe"},
-	[RULE_O11] = {"O11", "stays"},
-	[RULE_O12] = {"O12", "usable"},
-};
-
-const char *rule_name(enum rule rule)
-{
-	return rule > 0 && rule < RULES_END ? rules[rule].name : "";
-}
-
-const char *rule_promise(enum rule rule)
-{
-	return rule > 0 && rule < RULES_END ? rules[rule].promise : "";
-}
-
 static bool atomic(const struct judge *j)
 {
 	return j->contract.batch != ENGINE_BATCH_NONE;

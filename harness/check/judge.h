@@ -37,28 +37,7 @@
 
 #include "buf.h"
 #include "history.h"
-
-enum rule {
-	RULE_O1 = 1,
-	RULE_O2,
-	RULE_O3,
-	RULE_O4,
-	RULE_O5,
-	RULE_O6,
-	RULE_O7,
-	RULE_O8,
-	RULE_O9,
-	RULE_O10,
-	RULE_O11,
-	RULE_O12,
-	RULES_END
-};
-
-/* "O2" and "durable"; "" beyond the table. */
-const char *rule_name(enum rule rule);
-const char *rule_promise(enum rule rule);
-
-#define RULE_BIT(rule) (1u << (rule))
+#include "rules.h"
 
 struct verdict {
 	uint32_t broken; /* RULE_BITs; 0 is acceptable */

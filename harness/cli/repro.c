@@ -77,8 +77,8 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 			continue;
 		buf_clear(&why);
 		jury_explain(&c->s.jury, r, &bounds, (enum rule)rule, &why);
-		buf_printf(out, "breaks     %s %s: %s\n", rule_name((enum rule)rule),
-			   rule_promise((enum rule)rule), buf_text(&why));
+		buf_printf(out, "breaks     %s %s: %s\n", rule_name(rule),
+			   rule_promise(rule), buf_text(&why));
 	}
 	buf_finish(&why);
 	buf_printf(out, "verdict    %s\n",

@@ -156,17 +156,15 @@ static int set_contract(void *ctx, const char *value, struct err *err)
 /* "O2@posix", or a fingerprint. */
 static bool is_expectation(const char *word, size_t length)
 {
-	char name[32];
-	unsigned rule;
-	int at = 0;
+	char name[64];
 	if (length >= sizeof name)
 		return false;
 	memcpy(name, word, length);
 	name[length] = '\0';
 	if (strspn(name, "0123456789abcdef") == 16 && length == 16)
 		return true;
-	return sscanf(name, "O%2u@%n", &rule, &at) == 1 && at && rule >= RULE_O1 &&
-	       rule < RULES_END && profile_find(name + at);
+	const char *at = strchr(name, '@');
+	return at && rule_named(name, (size_t)(at - name)) && profile_find(at + 1);
 }
 
 static int set_expect(void *ctx, const char *value, struct err *err)

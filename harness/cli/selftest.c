@@ -35,7 +35,7 @@ static void put_rules(uint32_t rules, struct buf *out)
 	for (int rule = RULE_O1; rule < RULES_END; rule++) {
 		if (!(rules & RULE_BIT(rule)))
 			continue;
-		buf_printf(out, "%s%s", space, rule_name((enum rule)rule));
+		buf_printf(out, "%s%s", space, rule_name(rule));
 		space = " ";
 	}
 }

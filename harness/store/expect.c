@@ -1,6 +1,6 @@
-#include <stdlib.h>
 #include <string.h>
 
+#include "rules.h"
 #include "store.h"
 
 bool store_next_word(const char **list, const char **word, size_t *length)
@@ -24,13 +24,12 @@ static bool among(const char *list, const char *word, size_t length)
 
 bool store_finding_is(const struct finding_row *row, const char *word, size_t length)
 {
-	char *end;
+	const char *at = memchr(word, '@', length);
 	if (among(row->fingerprint, word, length))
 		return true;
-	if (length < 2 || word[0] != 'O')
+	if (!at)
 		return false;
-	unsigned long rule = strtoul(word + 1, &end, 10);
-	size_t n = (size_t)(end - word) + 1;
-	return *end == '@' && n < length && rule < 32 && row->rules >> rule & 1 &&
-	       among(row->minimal, word + n, length - n);
+	size_t n = (size_t)(at - word);
+	uint32_t rule = rule_named(word, n);
+	return rule && row->rules & RULE_BIT(rule) && among(row->minimal, at + 1, length - n - 1);
 }
