@@ -89,11 +89,7 @@ static void plan_step(struct planning *p, const struct step *s)
 
 struct bounds points_bounds(const struct subject *subject, uint32_t point, bool power)
 {
-	uint32_t events = subject->first_event;
-	if (point > 0) {
-		const struct step *s = &subject->ops->steps[point - 1];
-		events = s->event + (s->kind == STEP_MICRO ? 0 : 1);
-	}
+	uint32_t events = point ? ops_events_before(subject->ops, point) : subject->first_event;
 	return subject->jury.bounds(subject->jury.arg, events, power);
 }
 

@@ -18,7 +18,7 @@
 
 enum recovery_end {
 	RECOVERY_OK,	   /* contents are valid */
-	RECOVERY_FAILED,   /* the engine returned an error; text is the error */
+	RECOVERY_FAILED,   /* the engine returned an error, a checker a status; text says which */
 	RECOVERY_SIGNAL,   /* it died of a signal */
 	RECOVERY_EXIT,	   /* it left the process by itself (exit, sanitizer) */
 	RECOVERY_TIMEOUT,  /* wall or CPU time exceeded, and again with ten times as much */
@@ -51,6 +51,11 @@ struct recovery {
  * (contents_init).  Runs in a child of a child of the process that made the
  * pool, with no descriptor open but 0 to 2.
  *
+ * Where become is not NULL, it is called instead, and becomes another program,
+ * whose exit status is the answer: 0 is RECOVERY_OK, with empty contents.
+ * Processes that it leaves behind say nothing.  If it returns, nothing can be
+ * concluded, and error says why.
+ *
  * An errand is anything else that is to be done with a state, by the worker
  * itself: order is what pool_errand was given, answer is answer_bytes of zeroed
  * memory for the result.  Whatever it does to the directory is undone. */
@@ -58,6 +63,8 @@ struct recover_job {
 	int (*recover)(void *arg, const char *dir, struct contents *contents,
 		       struct conduct *conduct, struct engine_error *error);
 	void *arg;
+	int (*become)(void *arg, const struct state *state, const char *dir,
+		      struct engine_error *error);
 	void (*errand)(void *arg, const struct state *state, uint64_t order, const char *dir,
 		       void *answer);
 	void *errand_arg;

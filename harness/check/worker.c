@@ -69,6 +69,14 @@ void bell_wait(struct bell *bell, uint32_t count, uint32_t timeout_ms)
 
 /* ---- one job ---- */
 
+static struct state slot_state(struct slot *slot)
+{
+	return (struct state){.point = slot->point,
+			      .n_held = slot->n_held,
+			      .held = slot_held(slot),
+			      .tear = slot->tear};
+}
+
 static int recover_in_child(void *arg)
 {
 	const struct attempt *a = arg;
@@ -76,6 +84,12 @@ static int recover_in_child(void *arg)
 	/* A recovery sees nothing of ours that is open. */
 	close_range(3, ~0U, 0);
 	contents_init(a->plan->history, contents);
+	if (a->plan->job->become) {
+		struct state state = slot_state(a->slot);
+		a->plan->job->become(a->plan->job->arg, &state, a->dir, &a->slot->error);
+		a->slot->answer = ANSWER_ERROR;
+		return 1;
+	}
 	int rc = a->plan->job->recover(a->plan->job->arg, a->dir, contents, &a->slot->conduct,
 				       &a->slot->error);
 	a->slot->answer = rc == 0 ? ANSWER_CONTENTS : ANSWER_ERROR;
@@ -116,8 +130,30 @@ static void end_badly(struct worker *w, struct slot *slot, const struct child_re
 		       strsignal(result->code), colon, words);
 }
 
+/* A checker's exit status. */
+static void end_by_status(struct worker *w, struct slot *slot, const struct child_result *result)
+{
+	char words[160];
+	if (slot->answer == ANSWER_ERROR) {
+		end_as(slot, RECOVERY_BROKEN, "%.250s", slot->error.text);
+	} else if (result->end == CHILD_SIGNAL) {
+		end_badly(w, slot, result);
+	} else if (result->code == 0) {
+		end_as(slot, RECOVERY_OK, "%s", "");
+	} else {
+		last_words(w->output, w->dir, words, sizeof words);
+		bool report = strstr(words, "Sanitizer: ") || strstr(words, "runtime error: ");
+		end_as(slot, report ? RECOVERY_EXIT : RECOVERY_FAILED, "exit status %d%s%s",
+		       result->code, *words ? ": " : "", words);
+	}
+}
+
 static void end_by_itself(struct worker *w, struct slot *slot, const struct child_result *result)
 {
+	if (w->plan->job->become) {
+		end_by_status(w, slot, result);
+		return;
+	}
 	bool exited = result->end == CHILD_EXIT;
 	if (exited && slot->answer == ANSWER_CONTENTS && result->code == 0) {
 		end_as(slot, RECOVERY_OK, "%s", "");
@@ -155,7 +191,7 @@ static void end_recovery(struct worker *w, struct slot *slot, const struct child
 		end_as(slot, slot->again ? (uint32_t)RECOVERY_LIMIT : (uint32_t)AGAIN_SPACE,
 		       "it wrote more than %llu MiB", (unsigned long long)limits->disk_bytes >> 20);
 	}
-	slot->survivors = result->survivors;
+	slot->survivors = result->survivors && !w->plan->job->become;
 }
 
 /* A failure while the file system is full says nothing of the recovery. */
@@ -211,14 +247,6 @@ static void drop_disk(struct worker *w)
 {
 	disk_destroy(w->disk);
 	w->disk = NULL;
-}
-
-static struct state slot_state(struct slot *slot)
-{
-	return (struct state){.point = slot->point,
-			      .n_held = slot->n_held,
-			      .held = slot_held(slot),
-			      .tear = slot->tear};
 }
 
 /* Shows the state; where that fails, on a new disk. */

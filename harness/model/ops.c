@@ -848,6 +848,14 @@ const char *ops_fault_after(const struct ops *ops, uint32_t point)
 	return "";
 }
 
+uint32_t ops_events_before(const struct ops *ops, uint32_t point)
+{
+	if (point == 0)
+		return 0;
+	const struct step *s = &ops->steps[point - 1];
+	return s->event + (s->kind == STEP_MICRO ? 0 : 1);
+}
+
 uint32_t ops_point_named(const struct ops *ops, uint32_t point)
 {
 	if (point > 0 && ops->steps[point - 1].kind == STEP_MICRO)

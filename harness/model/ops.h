@@ -154,6 +154,9 @@ uint32_t ops_newest(const struct ops *ops, uint32_t object, uint32_t point);
 const char *ops_fault_before(const struct ops *ops, uint32_t point);
 const char *ops_fault_after(const struct ops *ops, uint32_t point);
 
+/* How many events of the trace had happened whole at a crash point. */
+uint32_t ops_events_before(const struct ops *ops, uint32_t point);
+
 /* The point that a crash point is named after.  Fault points that are passed
  * right after a micro-op change nothing: a crash behind them is a crash before
  * them, and "behind" is what people look for. */
