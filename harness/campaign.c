@@ -11,6 +11,7 @@
 
 enum {
 	STATES_MAX_DEFAULT = 20000,
+	COMMAND_STATES_MAX_DEFAULT = 3000, /* a checker is another program, which starts slowly */
 	NESTED_MAX_DEFAULT = 24,
 };
 
@@ -73,7 +74,8 @@ static void expand(struct campaign_options *o)
 	if (!o->seed)
 		o->seed = 1;
 	if (!o->states_max)
-		o->states_max = STATES_MAX_DEFAULT;
+		o->states_max =
+			o->targets->command ? COMMAND_STATES_MAX_DEFAULT : STATES_MAX_DEFAULT;
 	if (!o->nested_max)
 		o->nested_max = NESTED_MAX_DEFAULT;
 	o->depth = o->depth == UINT32_MAX ? 0 : o->depth ? o->depth : 1;
@@ -109,7 +111,7 @@ static void add_up(struct campaign_result *result, const struct job *job)
 	result->missing += job->missing;
 	result->inconclusive += job->inconclusive;
 	result->unreached += job->unreached;
-	result->idle += job->s.history && job->s.history->n_changes == 0;
+	result->idle += job->s.history && job->changes == 0;
 	result->tested += job->tested;
 	result->recoveries += job->recoveries;
 	result->states += job->states;
@@ -125,7 +127,8 @@ static int check_targets(const struct campaign_options *o, struct err *err)
 	int rc = ERR_OK;
 	for (const struct campaign_target *t = o->targets; t->spec && !rc; t++) {
 		struct job job = {.options = o, .what = t, .err = err};
-		rc = job_prepare(&job);
+		job_init(&job);
+		rc = job.kind->prepare(&job);
 		job_finish(&job);
 	}
 	return rc;
@@ -148,6 +151,7 @@ int campaign_run(const struct campaign_options *given, struct store *store,
 				  .store = store,
 				  .campaign = result->id,
 				  .err = err};
+		job_init(&job);
 		rc = job_run(&job, deadline);
 		add_up(result, &job);
 		job_finish(&job);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "command.h"
 #include "err.h"
 #include "explore.h"
 #include "profile.h"
@@ -20,6 +21,8 @@ struct campaign_target {
 				 reads them; NULL */
 	uint64_t states_max;  /* a profile, if less than in the campaign's options; 0 */
 	uint64_t seed;	      /* instead of the campaign's, where something is expected of it; 0 */
+	/* Instead of an engine: a program and its checker; spec is then its name only. */
+	const struct command *command;
 	const char *contract; /* overrides the engine's, as contract_override reads; NULL */
 	/* Findings that must occur and may occur, "O2@posix O4@kill": a rule and its
 	 * minimal profile; NULL: none. */
@@ -36,13 +39,15 @@ struct campaign_options {
 	const struct profile *const *profiles; /* ends with NULL [all] */
 	const struct engine *const *engines;   /* ends with NULL [engine_table] */
 	struct workload_options workload;
-	uint64_t seed;		    /* [1] */
-	uint64_t states_max;	    /* a target and profile [20000]; UINT64_MAX: no limit */
-	uint32_t depth;		    /* crashes in a row: recoveries that are crashed in turn, and
-				       theirs [1]; UINT32_MAX: none */
-	uint64_t nested_max;	    /* recoveries crashed in turn, a target and profile [24] */
-	uint64_t budget_ms;	    /* whole campaign [none] */
-	uint32_t jobs;		    /* [one a CPU] */
+	uint64_t run_ms;     /* wall time of a recorded run [60 s] */
+	uint64_t seed;	     /* [1] */
+	uint64_t states_max; /* a target and profile [20000, for commands 3000]; UINT64_MAX: no
+				limit */
+	uint32_t depth;	     /* crashes in a row: recoveries that are crashed in turn, and
+				theirs [1]; UINT32_MAX: none */
+	uint64_t nested_max; /* recoveries crashed in turn, a target and profile [24] */
+	uint64_t budget_ms;  /* whole campaign [none] */
+	uint32_t jobs;	     /* [one a CPU] */
 	struct child_limits limits; /* of one recovery */
 	const char *tmp;	    /* where disks are made [see recover.h] */
 	const char *command;	    /* as stored */

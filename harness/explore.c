@@ -69,6 +69,20 @@ static int collect(struct explore *x)
 	return ERR_OK;
 }
 
+/* What tells recoveries apart: the files, and where recoveries are told, how much
+ * had been acknowledged. */
+static struct digest digest_of(const struct explore *x, const struct bounds *bounds)
+{
+	struct digest d = image_digest(x->image);
+	if (x->s->jury.tells_acked) {
+		struct digest mixed = {
+			XXH3_64bits_withSeed(&d, sizeof d, bounds->acked),
+			XXH3_64bits_withSeed(&d, sizeof d, ~(uint64_t)bounds->acked)};
+		d = mixed;
+	}
+	return d;
+}
+
 /* ---- verdicts ---- */
 
 static void judge_result(struct explore *x, uint32_t number, const struct bounds *bounds,
@@ -88,12 +102,13 @@ static void judge_result(struct explore *x, uint32_t number, const struct bounds
 
 /* The result of a state's image, recovered now if it never was; nothing may be
  * under way. */
-static int result_of(struct explore *x, const struct state *state, uint32_t *number)
+static int result_of(struct explore *x, const struct state *state, const struct bounds *bounds,
+		     uint32_t *number)
 {
 	bool is_new;
 	struct recovery r;
 	image_goto(x->image, state);
-	struct digest digest = image_digest(x->image);
+	struct digest digest = digest_of(x, bounds);
 	uint32_t known = images_meet(&x->images, digest, &is_new)->result;
 	if (known == RESULT_PENDING) {
 		int rc = pool_run(x->s->pool, state, &r, x->err);
@@ -117,7 +132,7 @@ static bool probe_fails(void *arg, const struct state *state)
 	struct probing *p = arg;
 	struct verdict verdict;
 	uint32_t number;
-	if (result_of(p->x, state, &number))
+	if (result_of(p->x, state, p->bounds, &number))
 		return false;
 	judge_result(p->x, number, p->bounds, &verdict);
 	return first_rule(verdict.broken) == p->rule;
@@ -172,7 +187,7 @@ static struct cause *new_cause(struct explore *x, const struct waiting *w, uint3
 	} else {
 		uint32_t number;
 		/* The minimal state's own contents are the ones to explain. */
-		if (result_of(x, &minimal, &number) == ERR_OK)
+		if (result_of(x, &minimal, &p->bounds, &number) == ERR_OK)
 			r = x->results[number];
 		jury_explain(&x->s->jury, r, &p->bounds, (enum rule)rule, &why);
 		cause = causes_add(x->causes, x->behind, rule, &minimal, culprit_step(x, p),
@@ -367,7 +382,7 @@ static void consider(struct explore *x, const struct state *state, uint32_t at)
 	struct point *p = &x->points.list[at];
 	bool is_new;
 	image_goto(x->image, state);
-	struct digest digest = image_digest(x->image);
+	struct digest digest = digest_of(x, &p->bounds);
 	struct met *met = images_meet(&x->images, digest, &is_new);
 	uint16_t bit = (uint16_t)(1u << x->n_profiles);
 	bool first = !(met->profiles & bit);

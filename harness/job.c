@@ -3,18 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "clock.h"
-#include "contract.h"
 #include "mem.h"
-#include "workload_record.h"
-
-enum { NESTED_STATES_MAX = 32 /* crash states of one nested run */ };
 
 uint64_t job_seed(const struct job *job)
 {
 	return job->what->seed ? job->what->seed : job->options->seed;
+}
+
+void job_init(struct job *job)
+{
+	job->kind = job->what->command ? &job_of_command : &job_of_engine;
+	job->limits = job->options->limits;
 }
 
 void job_finish(struct job *job)
@@ -23,92 +24,24 @@ void job_finish(struct job *job)
 	pool_destroy(job->s.pool);
 	symbols_destroy(job->s.symbols);
 	library_destroy(job->library);
-	judge_destroy(job->charge.judge);
+	job->kind->finish(job);
 	trace_destroy(job->s.trace);
-	workload_destroy(job->workload);
-	target_destroy(job->target);
 	buf_finish(&job->canonical);
-}
-
-/* ---- preparing: options → workload, contract ---- */
-
-int job_make_workload(struct job *job)
-{
-	return workload_create(&job->workload_options, job->target->engine, &job->workload,
-			       job->err);
-}
-
-int job_prepare(struct job *job)
-{
-	int rc = target_parse(job->what->spec, job->options->engines, &job->target, job->err);
-	if (rc)
-		return rc;
-	job->workload_options = job->options->workload;
-	if (job->what->mix)
-		rc = workload_parse_mix(job->what->mix, &job->workload_options, job->err);
-	if (!rc && job->what->workload)
-		rc = workload_parse(job->what->workload, &job->workload_options, job->err);
-	job->workload_options.seed = job_seed(job);
-	if (!rc)
-		rc = workload_expand(&job->workload_options, job->err);
-	if (!rc)
-		rc = job_make_workload(job);
-	if (rc)
-		return rc;
-	job->target->engine->contract(&job->target->config, &job->contract);
-	if (job->what->contract)
-		rc = contract_override(job->what->contract, &job->contract, job->err);
-	return rc;
 }
 
 /* ---- recording ---- */
 
-/* A process may leave early with a good exit status; then the workload is not
- * the one that was asked for. */
-static int check_ended(struct job *job)
-{
-	uint32_t ended = 0;
-	for (size_t i = 0; i < job->s.trace->n_events; i++)
-		ended += job->s.trace->events[i].kind == EVENT_OP_END;
-	if (ended == job->workload->n_ops)
-		return ERR_OK;
-	return err_set(job->err, ERR_TARGET,
-		       "%s: the process left after %u of %u operations of the workload, without "
-		       "any crash",
-		       job->what->spec, ended, job->workload->n_ops);
-}
-
 static int record_in(struct job *job, const char *parent)
 {
 	struct area area = {0};
-	struct record_result result;
 	int rc = area_create(parent, &area, job->err);
 	if (rc)
 		return rc;
 	char *dir = mem_printf("%s/data", area.path);
-	struct workload_record r = {.target = job->target,
-				    .workload = job->workload,
-				    .dir = dir,
-				    .seed = job_seed(job),
-				    .no_stacks = job->options->no_stacks};
 	if (mkdir(dir, 0755))
 		rc = err_sys(job->err, "%s", dir);
 	if (!rc)
-		rc = workload_record(&r, &job->s.trace, &result, job->err);
-	if (!rc && (result.timed_out || !WIFEXITED(result.wait_status) ||
-		    WEXITSTATUS(result.wait_status) != 0))
-		rc = err_set(job->err, ERR_TARGET,
-			     "%s: the workload itself did not run to its end (%s %d) without any "
-			     "crash: nothing can be tested",
-			     job->what->spec,
-			     result.timed_out		       ? "time-out"
-			     : WIFSIGNALED(result.wait_status) ? "signal"
-							       : "exit status",
-			     WIFSIGNALED(result.wait_status) ? WTERMSIG(result.wait_status)
-			     : WIFEXITED(result.wait_status) ? WEXITSTATUS(result.wait_status)
-							     : 0);
-	if (!rc)
-		rc = check_ended(job);
+		rc = job->kind->record(job, dir);
 	free(dir);
 	area_remove(&area);
 	return rc;
@@ -129,50 +62,6 @@ static int record(struct job *job)
 
 /* ---- exploring ---- */
 
-/* All that workers must know is in place before they are forked. */
-static void describe_subject(struct job *job)
-{
-	job->s.name = job->what->spec;
-	target_canonical(job->target, &job->canonical);
-	job->s.canonical = buf_text(&job->canonical);
-	job->s.contract = &job->contract;
-	job->charge = (struct charge){job->s.history, &job->contract,
-				      judge_create(job->s.history, &job->contract)};
-	job->s.jury = jury_create(&job->charge);
-	job->s.store = job->store;
-	job->s.seed = job_seed(job);
-}
-
-/* Recoveries can be crashed in turn where there is something to recover.  A store
- * whose operations fail anyway is no better after a recovery. */
-static bool may_nest(const struct job *job)
-{
-	return job->options->depth && job->s.history->n_keys && !job->s.history->failures;
-}
-
-static void prepare_recovery(struct job *job)
-{
-	const struct campaign_options *o = job->options;
-	job->recover = (struct recover_engine){job->target, job->s.history};
-	job->recover_job =
-		(struct recover_job){.recover = recover_with_engine, .arg = &job->recover};
-	if (!may_nest(job))
-		return;
-	session_init(&job->session, &job->recover, &job->contract, job->s.history,
-		     job->s.trace->arena);
-	job->nest = (struct nest){.subject = &job->s,
-				  .session = &job->session,
-				  .parent = job->parent,
-				  .library = job->library,
-				  .limits = o->limits,
-				  .states_max = NESTED_STATES_MAX,
-				  .depth = o->depth,
-				  .runs_max = o->nested_max};
-	job->recover_job.errand = nest_errand;
-	job->recover_job.errand_arg = &job->nest;
-	job->recover_job.answer_bytes = sizeof(struct nest_answer);
-}
-
 /* 0: no limit. */
 static uint64_t states_max(const struct job *job)
 {
@@ -186,19 +75,24 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 {
 	const struct campaign_options *o = job->options;
 	struct pool_options pool = {
-		.jobs = o->jobs, .parent = job->parent, .limits = o->limits, .cpu = -1};
+		.jobs = o->jobs, .parent = job->parent, .limits = job->limits, .cpu = -1};
 	int rc = area_choose(o->tmp, job->parent, job->err);
 	if (rc)
 		return rc;
-	/* Workers are forked from here: what they need not have must not be there. */
-	workload_destroy(job->workload);
-	job->workload = NULL;
+	/* Workers are forked from here: all that they must know is in place. */
 	job->library = library_create();
-	prepare_recovery(job);
-	describe_subject(job);
+	job->s.name = job->what->spec;
+	job->s.store = job->store;
+	job->s.seed = job_seed(job);
+	rc = job->kind->arrange(job);
+	if (rc)
+		return rc;
+	job->s.canonical = buf_text(&job->canonical);
 	rc = pool_create(job->s.ops, job->s.history, &job->recover_job, &pool, &job->s.pool,
 			 job->err);
 	if (rc)
+		return rc;
+	if (job->kind->try_out && (rc = job->kind->try_out(job)))
 		return rc;
 	job->s.symbols = symbols_create(job->s.trace, job->library);
 	job->explore_options = (struct explore_options){
@@ -208,7 +102,7 @@ static int start_exploring(struct job *job, uint64_t deadline_ns)
 		.progress = o->progress,
 		.progress_arg = o->progress_arg,
 		.no_outcomes = o->no_outcomes,
-		.nest = may_nest(job) ? &job->nest : NULL,
+		.nest = job->nests ? &job->nest : NULL,
 	};
 	job->explore = explore_create(&job->s, &job->explore_options);
 	return ERR_OK;
@@ -268,7 +162,7 @@ static int explore_all(struct job *job)
 
 int job_run(struct job *job, uint64_t deadline_ns)
 {
-	int rc = job_prepare(job);
+	int rc = job->kind->prepare(job);
 	if (!rc)
 		rc = record(job);
 	if (rc == ERR_TARGET)

@@ -10,12 +10,44 @@
 #include "subject.h"
 #include "target.h"
 
+struct job;
+
+/* Texts of a target's row, and operations that failed without any crash. */
+struct target_words {
+	struct buf options, workload, contract, failures;
+};
+
+/* What depends on what is tested. */
+struct job_kind {
+	/* Checks what the target asks for, and prepares it.  ERR_USAGE. */
+	int (*prepare)(struct job *job);
+	/* Runs the workload in an empty directory, and sets s.trace.  ERR_TARGET where
+	 * it misbehaves. */
+	int (*record)(struct job *job, const char *dir);
+	/* Fills in what is known of the target, before or after it was recorded. */
+	void (*describe)(const struct job *job, struct target_words *words, struct target_row *row);
+	/* How its states are recovered and judged: recover_job, s.jury, s.contract,
+	 * canonical, and nest where nests. */
+	int (*arrange)(struct job *job);
+	/* Whether testing makes sense, now that states can be recovered; NULL: it does.
+	 * ERR_USAGE. */
+	int (*try_out)(struct job *job);
+	/* Releases what these made. */
+	void (*finish)(struct job *job);
+};
+extern const struct job_kind job_of_engine, job_of_command;
+
+/* The engine of a target that is a command, in the store. */
+#define COMMAND_ENGINE "command"
+
 struct job {
+	const struct job_kind *kind;
 	const struct campaign_options *options;
 	const struct campaign_target *what;
 	struct store *store;
 	int64_t campaign;
 	struct err *err;
+	struct child_limits limits; /* of one recovery */
 	struct target *target;
 	struct workload_options workload_options;
 	struct workload *workload;
@@ -24,6 +56,8 @@ struct job {
 	struct recover_job recover_job;
 	struct session session;
 	struct nest nest;
+	bool nests; /* recoveries are crashed in turn */
+	struct checker checker;
 	struct library *library;    /* a worker fills its own copy */
 	char parent[AREA_PATH_MAX]; /* where disks are made */
 	struct charge charge;
@@ -33,12 +67,13 @@ struct job {
 	struct explore *explore;
 	uint64_t tested, recoveries, states, explore_ns, own_cpu_ns;
 	double private_mib;
+	uint32_t changes; /* what the workload changed or acknowledged */
 	bool inconclusive;
 	uint32_t findings, unexpected, missing, unreached;
 };
 
-/* Checks what the target asks for, and prepares it.  ERR_USAGE. */
-int job_prepare(struct job *job);
+/* Completes a job whose first fields, to err, are set; kind->prepare is the next. */
+void job_init(struct job *job);
 /* Does everything, from preparing to the last row.  A target that misbehaves is
  * a row, no error. */
 int job_run(struct job *job, uint64_t deadline_ns);

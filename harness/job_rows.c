@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "contract.h"
 #include "mem.h"
 #include "trace_codec.h"
 
@@ -22,43 +21,17 @@ static int add_trace(struct job *job, int64_t *id)
 	return rc;
 }
 
-/* Operations fail although nothing was injected: then what was tested is not
- * what was asked for. */
-static void failed_operations(const struct job *job, struct buf *out)
+static struct target_row describe(const struct job *job, struct target_words *words)
 {
-	const struct trace *t = job->s.trace;
-	const struct event *first = NULL;
-	uint32_t n = 0;
-	for (size_t i = 0; i < t->n_events; i++)
-		if (t->events[i].kind == EVENT_OP_END && t->events[i].data_length) {
-			first = first ? first : &t->events[i];
-			n++;
-		}
-	if (n)
-		buf_printf(out, "%u of %u operations failed without any crash, the first: %.*s", n,
-			   job->workload->n_ops, (int)first->data_length,
-			   (const char *)first->data);
-}
-
-/* What is known of a target before anything ran; its texts are in words. */
-struct target_words {
-	struct buf options, workload, contract;
-};
-
-static struct target_row describe_target(const struct job *job, struct target_words *words)
-{
-	target_describe(job->target, &words->options);
-	workload_describe(&job->workload_options, &words->workload);
-	contract_describe(&job->contract, &words->contract);
-	return (struct target_row){.campaign = job->campaign,
-				   .name = job->what->spec,
-				   .engine = job->target->engine->name,
-				   .options = buf_text(&words->options),
-				   .workload = buf_text(&words->workload),
-				   .contract = buf_text(&words->contract),
-				   .expected = job->what->expected,
-				   .seed = job_seed(job),
-				   .operations = job->workload->n_ops};
+	struct target_row row = {.campaign = job->campaign,
+				 .name = job->what->spec,
+				 .expected = job->what->expected,
+				 .seed = job_seed(job)};
+	job->kind->describe(job, words, &row);
+	row.options = buf_text(&words->options);
+	row.workload = buf_text(&words->workload);
+	row.contract = buf_text(&words->contract);
+	return row;
 }
 
 static void target_words_finish(struct target_words *words)
@@ -66,31 +39,29 @@ static void target_words_finish(struct target_words *words)
 	buf_finish(&words->options);
 	buf_finish(&words->workload);
 	buf_finish(&words->contract);
+	buf_finish(&words->failures);
 }
 
 int job_add_target(struct job *job)
 {
 	struct target_words words = {0};
-	struct buf failures = {0};
-	struct target_row row = describe_target(job, &words);
+	struct target_row row = describe(job, &words);
 	job->s.identity = trace_identity(job->s.trace);
 	int rc = add_trace(job, &row.trace);
 	for (size_t i = 0; i < job->s.trace->n_events; i++)
 		row.calls += job->s.trace->events[i].call[0] != '\0';
-	row.changes = job->s.history->n_changes;
+	job->changes = row.changes;
 	row.micros = job->s.ops->n_micros;
 	row.points = job->s.ops->n_steps;
-	failed_operations(job, &failures);
 	row.inconclusive = trace_inconclusive(job->s.trace);
-	if (!row.inconclusive && failures.len)
-		row.inconclusive = buf_text(&failures);
+	if (!row.inconclusive && words.failures.len)
+		row.inconclusive = buf_text(&words.failures);
 	if (row.inconclusive)
 		job->inconclusive = true;
 	if (!rc)
 		rc = store_add_target(job->store, &row, job->err);
 	job->s.id = row.id;
 	target_words_finish(&words);
-	buf_finish(&failures);
 	return rc;
 }
 
@@ -118,7 +89,8 @@ static unsigned what_was_done(const struct job *job)
 int job_add_faults(struct job *job)
 {
 	int rc = ERR_OK;
-	const struct engine_fault_point *points = job->target->engine->fault_points;
+	const struct engine_fault_point *points =
+		job->target ? job->target->engine->fault_points : NULL;
 	unsigned done = what_was_done(job);
 	for (uint32_t k = 0; points && points[k].name && !rc; k++) {
 		const struct engine_fault_point *p = &points[k];
@@ -216,7 +188,7 @@ int job_add_findings(struct job *job)
 int job_add_failed_target(struct job *job)
 {
 	struct target_words words = {0};
-	struct target_row row = describe_target(job, &words);
+	struct target_row row = describe(job, &words);
 	char *why = mem_printf("%s", job->err->text);
 	row.inconclusive = why;
 	job->inconclusive = true;

@@ -29,16 +29,22 @@ static void first_explain(const void *arg, const struct contents *contents,
 	judge_explain(c->judge, contents, bounds, rule, out);
 }
 
-static enum rule first_failed(const void *arg, const struct bounds *bounds, enum rule rule)
+static enum rule first_failed(const void *arg, const struct recovery *r,
+			      const struct bounds *bounds, enum rule rule)
 {
 	(void)arg;
+	(void)r;
 	(void)bounds;
 	return rule;
 }
 
 struct jury jury_create(const struct charge *charge)
 {
-	return (struct jury){first_bounds, first_judge, first_explain, first_failed, charge};
+	return (struct jury){.bounds = first_bounds,
+			     .judge = first_judge,
+			     .explain = first_explain,
+			     .failed = first_failed,
+			     .arg = charge};
 }
 
 /* ---- any recovery ---- */
@@ -48,9 +54,10 @@ bool recovery_unsure(const struct recovery *r)
 	return r->end == RECOVERY_UNSTABLE || r->end == RECOVERY_BROKEN;
 }
 
-static uint32_t failed(const struct jury *jury, const struct bounds *bounds, enum rule rule)
+static uint32_t failed(const struct jury *jury, const struct recovery *r,
+		       const struct bounds *bounds, enum rule rule)
 {
-	return RULE_BIT(jury->failed(jury->arg, bounds, rule));
+	return RULE_BIT(jury->failed(jury->arg, r, bounds, rule));
 }
 
 void jury_judge(const struct jury *jury, const struct recovery *r, const struct bounds *bounds,
@@ -62,9 +69,9 @@ void jury_judge(const struct jury *jury, const struct recovery *r, const struct 
 	if (r->end == RECOVERY_OK)
 		jury->judge(jury->arg, r->contents, bounds, verdict);
 	if (r->end != RECOVERY_OK || r->survivors)
-		verdict->broken |= failed(jury, bounds, RULE_O1);
+		verdict->broken |= failed(jury, r, bounds, RULE_O1);
 	else if (r->conduct.disagreement[0])
-		verdict->broken |= failed(jury, bounds, RULE_O8);
+		verdict->broken |= failed(jury, r, bounds, RULE_O8);
 }
 
 void jury_explain(const struct jury *jury, const struct recovery *r, const struct bounds *bounds,

@@ -19,8 +19,13 @@ struct jury {
 	/* Why, in a sentence without a full stop. */
 	void (*explain)(const void *arg, const struct contents *contents,
 			const struct bounds *bounds, enum rule rule, struct buf *out);
-	/* What a recovery that ended badly, or whose answers disagree (O8), breaks. */
-	enum rule (*failed)(const void *arg, const struct bounds *bounds, enum rule rule);
+	/* What a recovery that ended badly (rule is then O1), or whose answers disagree
+	 * (O8), breaks. */
+	enum rule (*failed)(const void *arg, const struct recovery *recovery,
+			    const struct bounds *bounds, enum rule rule);
+	/* Recoveries are told how much was acknowledged: equal files are recovered
+	 * again where that differs. */
+	bool tells_acked;
 	const void *arg;
 };
 

@@ -198,8 +198,10 @@ static void nested_explain(const void *arg, const struct contents *contents, con
 }
 
 /* A recovery that fails while the one before it had not ended breaks O10. */
-static enum rule nested_failed(const void *arg, const struct bounds *b, enum rule rule)
+static enum rule nested_failed(const void *arg, const struct recovery *r, const struct bounds *b,
+			       enum rule rule)
 {
+	(void)r;
 	(void)arg;
 	return b->stage == STAGE_RECOVERING ? RULE_O10 : rule;
 }
@@ -232,7 +234,11 @@ int nested_init(struct nested *n, const struct nest *nest, struct trace *trace,
 	n->s.store = NULL;
 	n->s.symbols = NULL;
 	n->s.identity = trace_identity(trace);
-	n->s.jury = (struct jury){nested_bounds, nested_judge, nested_explain, nested_failed, n};
+	n->s.jury = (struct jury){.bounds = nested_bounds,
+				  .judge = nested_judge,
+				  .explain = nested_explain,
+				  .failed = nested_failed,
+				  .arg = n};
 	n->scratch = mem_alloc(1, contents_bytes(n->s.history));
 	find_steps(n, trace);
 	return ops_lower(trace, &n->s.ops, err);

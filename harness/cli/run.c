@@ -14,6 +14,7 @@
 #include "reports.h"
 #include "status.h"
 #include "target.h"
+#include "words.h"
 
 enum { TARGETS_MAX = 64, PROFILES_MAX = 32, DEPTH_MAX = 4, AGAIN_NS = 1000000000 };
 
@@ -26,6 +27,8 @@ struct run {
 	struct campaign_target targets[TARGETS_MAX + 1];
 	const struct profile *profiles[PROFILES_MAX + 1];
 	size_t n_targets, n_profiles;
+	struct command command;
+	char *name; /* of the command */
 	const char *mix, *contract, *expect, *db;
 	bool json, quiet;
 };
@@ -182,6 +185,35 @@ static int set_expect(void *ctx, const char *value, struct err *err)
 	return ERR_OK;
 }
 
+static int set_check(void *ctx, const char *value, struct err *err)
+{
+	((struct run *)ctx)->command.check = value;
+	return checker_check(value, err);
+}
+
+static int set_setup(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct run *)ctx)->command.setup = value;
+	return ERR_OK;
+}
+
+static int set_ack_pattern(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct run *)ctx)->command.ack_pattern = value;
+	return ERR_OK;
+}
+
+static int set_run_timeout(void *ctx, const char *value, struct err *err)
+{
+	uint64_t *ms = &((struct run *)ctx)->options.run_ms;
+	int rc = cli_parse_time(value, ms, err);
+	if (!rc && (*ms == 0 || *ms > budget_max_ms))
+		rc = err_set(err, ERR_USAGE, "\"%s\" is not a time from 1ms to a year", value);
+	return rc;
+}
+
 static int set_db(void *ctx, const char *value, struct err *err)
 {
 	(void)err;
@@ -279,6 +311,10 @@ FLAG(quiet, quiet)
 
 static const struct cli_option options[] = {
 	{"engine", "SPEC", "engine and options, wal:sync=batch,batch=8; repeatable", set_engine},
+	{"check", "CMD", "with -- WORKLOAD: says which states are acceptable", set_check},
+	{"setup", "CMD", "with it: makes what is there at the start", set_setup},
+	{"ack-pattern", "REGEX", "with it: lines that acknowledge [all]", set_ack_pattern},
+	{"run-timeout", "TIME", "wall time of the recorded run [1m]", set_run_timeout},
 	{"model", "NAME,...", "persistence profiles [all; see list profiles]", set_model},
 	{"ops", "N", "operations of the workload [120]", set_ops},
 	{"mix", "OP=W,...", "operations and weights, put=60,delete=15,sync", set_mix},
@@ -345,16 +381,41 @@ static int run_campaign(struct run *r)
 	return code;
 }
 
+/* Makes a target of the words that the options left. */
+static int take_command(struct run *r, char **words)
+{
+	struct command *c = &r->command;
+	struct buf name = {0};
+	struct err err;
+	c->workload = (const char *const *)words;
+	if (r->n_targets || r->mix || r->contract || r->options.live)
+		return cli_usage("run",
+				 "--%s goes with an engine, not with a workload and its "
+				 "checker",
+				 r->n_targets  ? "engine"
+				 : r->mix      ? "mix"
+				 : r->contract ? "contract"
+					       : "live");
+	if (command_check(c, &err))
+		return cli_usage("run", "%s", err.text);
+	words_join(c->workload, &name);
+	r->name = mem_printf("%s", buf_text(&name));
+	buf_finish(&name);
+	r->targets[0] = (struct campaign_target){.spec = r->name, .command = c};
+	r->n_targets = 1;
+	return 0;
+}
+
 static int run(int argc, char **argv, const char *command_line)
 {
 	struct run *r = mem_alloc(1, sizeof *r);
 	int rest, code;
 	if (cli_parse(&cli_run, r, argc, argv, &rest, &code))
 		goto done;
-	if (rest < argc) {
-		code = cli_usage("run", "\"%s\" is too much: targets are named by --engine",
-				 argv[rest]);
-		goto done;
+	if (rest < argc || r->command.check || r->command.setup || r->command.ack_pattern) {
+		code = take_command(r, argv + rest);
+		if (code)
+			goto done;
 	}
 	if (r->options.live_power && !r->options.live) {
 		code = cli_usage("run", "--power goes with --live");
@@ -377,14 +438,15 @@ static int run(int argc, char **argv, const char *command_line)
 	r->options.command = command_line;
 	code = run_campaign(r);
 done:
+	free(r->name);
 	free(r);
 	return code;
 }
 
 const struct cli_command cli_run = {
 	.name = "run",
-	.arguments = "[OPTIONS]",
-	.help = "Runs a campaign; without --engine, the built-in one",
+	.arguments = "[OPTIONS] [--check CMD -- WORKLOAD ARGS...]",
+	.help = "Runs a campaign; without --engine or --check, the built-in one",
 	.options = options,
 	.run = run,
 };
