@@ -37,9 +37,6 @@ struct job_kind {
 };
 extern const struct job_kind job_of_engine, job_of_command;
 
-/* The engine of a target that is a command, in the store. */
-#define COMMAND_ENGINE "command"
-
 struct job {
 	const struct job_kind *kind;
 	const struct campaign_options *options;

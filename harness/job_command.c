@@ -29,7 +29,7 @@ static void describe(const struct job *job, struct target_words *words, struct t
 	if (c->setup)
 		buf_printf(&words->workload, ", after %s", c->setup);
 	buf_string(&words->contract, "what the checker accepts");
-	row->engine = COMMAND_ENGINE;
+	row->engine = STORE_COMMAND;
 	for (size_t i = 0; job->s.trace && i < job->s.trace->n_events; i++)
 		row->changes += job->s.trace->events[i].kind == EVENT_ACK;
 	row->operations = row->changes;

@@ -87,7 +87,16 @@ static int find_target(struct store *store, const char *id, uint32_t head, struc
 		       store_path(store), head);
 }
 
-static int rebuild_target(struct rebuilt *c, const struct target_row *row, struct err *err)
+static int rebuild_command(struct rebuilt *c, const struct target_row *row)
+{
+	c->check = mem_printf("%s", row->options);
+	checker_init(&c->checker, c->check, c->s.ops);
+	c->s.jury = command_jury(&c->checker);
+	c->recover_job = checker_job(&c->checker);
+	return ERR_OK;
+}
+
+static int rebuild_engine(struct rebuilt *c, const struct target_row *row, struct err *err)
 {
 	char *spec = mem_printf("%s:%s", row->engine, row->options);
 	int rc = target_parse(spec, engine_table, &c->target, err);
@@ -96,12 +105,15 @@ static int rebuild_target(struct rebuilt *c, const struct target_row *row, struc
 		rc = contract_parse(row->contract, &c->contract, err);
 	if (rc)
 		return rc;
-	c->s.name = mem_printf("%s", row->name);
-	c->s.id = row->id;
-	c->s.seed = row->seed;
-	c->s.contract = &c->contract;
 	c->recover = (struct recover_engine){c->target, c->s.history};
 	c->recover_job = (struct recover_job){recover_with_engine, &c->recover};
+	if (c->s.history->n_keys)
+		session_init(&c->session, &c->recover, &c->contract, c->s.history,
+			     c->s.trace->arena);
+	c->nest = (struct nest){.session = &c->session};
+	c->charge = (struct charge){c->s.history, &c->contract,
+				    judge_create(c->s.history, &c->contract)};
+	c->s.jury = jury_create(&c->charge);
 	return ERR_OK;
 }
 
@@ -193,19 +205,15 @@ static int rebuild_first(struct store *store, const struct target_row *row, stru
 	int rc = ops_lower(c->s.trace, &c->s.ops, err);
 	if (!rc)
 		rc = history_create(c->s.trace, &c->s.history, err);
-	if (!rc)
-		rc = rebuild_target(c, row, err);
 	if (rc)
 		return rc;
-	if (c->s.history->n_keys)
-		session_init(&c->session, &c->recover, &c->contract, c->s.history,
-			     c->s.trace->arena);
-	c->nest = (struct nest){.session = &c->session};
+	c->s.name = mem_printf("%s", row->name);
+	c->s.id = row->id;
+	c->s.seed = row->seed;
+	c->s.contract = &c->contract;
 	c->s.identity = trace_identity(c->s.trace);
-	c->charge = (struct charge){c->s.history, &c->contract,
-				    judge_create(c->s.history, &c->contract)};
-	c->s.jury = jury_create(&c->charge);
-	return ERR_OK;
+	return strcmp(row->engine, STORE_COMMAND) == 0 ? rebuild_command(c, row)
+						       : rebuild_engine(c, row, err);
 }
 
 int rebuild_state(struct store *store, const char *id, const struct child_limits *limits,
@@ -250,6 +258,7 @@ void rebuilt_finish(struct rebuilt *c)
 	else
 		trace_destroy(c->s.trace);
 	target_destroy(c->target);
+	free(c->check);
 	free(c->parent);
 	free(c->shown);
 	if (c->base)

@@ -4,6 +4,7 @@
 #define POWERCUT_REBUILD_H
 
 #include "buf.h"
+#include "command.h"
 #include "err.h"
 #include "image.h"
 #include "model.h"
@@ -27,6 +28,8 @@ struct rebuilt {
 	struct target *target;
 	struct engine_contract contract;
 	struct charge charge;
+	char *check; /* of a command: what checker points to */
+	struct checker checker;
 	struct recover_engine recover;
 	struct recover_job recover_job;
 	struct model *model;

@@ -51,18 +51,30 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 	struct bounds bounds = points_bounds(&c->s, c->state.point, power);
 	struct verdict verdict;
 	struct buf why = {0}, contract = {0};
-	contract_describe(&c->contract, &contract);
 	buf_printf(out, "target     %s\n", c->s.name);
-	buf_printf(out, "contract   %s\n", buf_text(&contract));
+	if (c->check)
+		buf_printf(out, "checker    %s\n", c->check);
+	else
+		contract_describe(&c->contract, &contract);
+	if (contract.len)
+		buf_printf(out, "contract   %s\n", buf_text(&contract));
 	buf_finish(&contract);
 	buf_printf(out, "profile    %s\n", model_profile(c->model)->name);
 	if (c->parent)
 		buf_printf(out, "after      a recovery of %s\n", c->parent);
-	buf_printf(out, "%s    %u changes begun, %u acknowledged, %u of them durable by contract\n",
-		   c->parent ? "since  " : "history", bounds.begun, bounds.acked, bounds.durable);
+	if (c->check)
+		buf_printf(out, "history    acknowledged lines: %u\n", bounds.acked);
+	else
+		buf_printf(
+			out,
+			"%s    %u changes begun, %u acknowledged, %u of them durable by contract\n",
+			c->parent ? "since  " : "history", bounds.begun, bounds.acked,
+			bounds.durable);
 	bool unsure = recovery_unsure(r);
 	jury_judge(&c->s.jury, r, &bounds, &verdict);
-	if (r->end == RECOVERY_OK) {
+	if (c->check) {
+		buf_printf(out, "said       %s\n", r->end == RECOVERY_OK ? "accepts" : r->text);
+	} else if (r->end == RECOVERY_OK) {
 		if (c->parent)
 			buf_string(out, "recovered  without an error\n");
 		else if (verdict.has_prefix)
@@ -77,8 +89,8 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 			continue;
 		buf_clear(&why);
 		jury_explain(&c->s.jury, r, &bounds, (enum rule)rule, &why);
-		buf_printf(out, "breaks     %s %s: %s\n", rule_name(rule),
-			   rule_promise(rule), buf_text(&why));
+		buf_printf(out, "breaks     %s %s: %s\n", rule_name(rule), rule_promise(rule),
+			   buf_text(&why));
 	}
 	buf_finish(&why);
 	buf_printf(out, "verdict    %s\n",
@@ -93,6 +105,9 @@ static int recover_again(struct rebuilt *c, const struct repro *r, struct buf *o
 {
 	struct pool_options pool = {.jobs = 1, .parent = r->tmp, .limits = r->limits, .cpu = -1};
 	struct recovery recovery;
+	/* A command's checker is looked for from here. */
+	if (c->check && checker_check(c->check, err))
+		return err_wrap(err, "checker");
 	int rc = pool_create(c->s.ops, c->s.history, &c->recover_job, &pool, &c->s.pool, err);
 	if (!rc)
 		rc = pool_run(c->s.pool, &c->state, &recovery, err);
@@ -119,6 +134,8 @@ static int run(int argc, char **argv, const char *command_line)
 	if (!store)
 		return code;
 	int rc = rebuild_state(store, argv[rest], &r.limits, r.tmp, &subject, &err);
+	if (!rc && subject.check)
+		command_limits(&r.limits);
 	if (!rc && r.export) {
 		rc = disk_export(subject.s.ops, &subject.state, r.export, &err);
 		if (!rc)

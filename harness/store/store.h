@@ -74,6 +74,10 @@ struct trace_row {
 /* A trace that is already there (same bytes, same parent) is not stored twice. */
 int store_add_trace(struct store *store, struct trace_row *row, struct err *err);
 
+/* The "engine" of a target that is a command: options is then its checker, name and
+ * workload its words, changes the number of lines that it acknowledged. */
+#define STORE_COMMAND "command"
+
 struct target_row {
 	int64_t id, campaign;
 	int64_t trace;        /* 0: none could be recorded */
