@@ -16,7 +16,7 @@
 #include "mem.h"
 #include "record.h"
 
-enum { CALLS = 20000, CALL_BYTES = 100, ROUNDS_DEFAULT = 3, FORK_NS = 500000000 };
+enum { CALLS = 20000, CALL_BYTES = 100, ROUNDS_DEFAULT = 3, FORK_NS = 500000000, CHECKS = 1500 };
 
 struct bench {
 	const struct bench_options *options;
@@ -106,6 +106,56 @@ static int measure_recoveries(struct bench *b, uint32_t rounds)
 	if (!rc)
 		result->recovery_ratio = result->recoveries_per_s / result->forks_per_s;
 	return rc;
+}
+
+/* ---- checks ---- */
+
+static int run_command(struct bench *b, struct campaign_result *result)
+{
+	const char *const workload[] = {b->options->self, "bench", "--store", "{dir}", NULL};
+	char *check = mem_printf("'%s' bench --check {dir}", b->options->self);
+	char *setup = mem_printf("'%s' bench --store {dir}", b->options->self);
+	struct command command = {.workload = workload, .check = check, .setup = setup};
+	const struct campaign_target targets[] = {{.spec = "bench", .command = &command}, {0}};
+	const struct profile *profiles[] = {profile_find("posix"), NULL};
+	struct campaign_options options = {
+		.targets = targets,
+		.profiles = profiles,
+		.states_max = CHECKS,
+		.jobs = 1,
+		.tmp = b->options->tmp,
+		.command = "bench",
+		.no_stacks = true,
+	};
+	struct store *store = NULL;
+	char *path = mem_printf("%s/bench.db", b->area.path);
+	unlink(path);
+	int rc = store_create(path, &store, b->err);
+	if (!rc)
+		rc = campaign_run(&options, store, result, b->err);
+	if (!rc && result->exit_code)
+		rc = err_set(b->err, ERR_INTERNAL, "the benchmark's own store is not sound");
+	store_close(store);
+	free(path);
+	free(check);
+	free(setup);
+	return rc;
+}
+
+static int measure_checks(struct bench *b, uint32_t rounds)
+{
+	struct bench_result *result = b->result;
+	for (uint32_t i = 0; i < rounds; i++) {
+		struct campaign_result r;
+		int rc = run_command(b, &r);
+		if (rc)
+			return rc;
+		double checks = (double)r.recoveries * 1e9 / (double)r.explore_ns;
+		if (checks > result->checks_per_s)
+			result->checks_per_s = checks;
+	}
+	result->check_ratio = result->checks_per_s / result->forks_per_s;
+	return ERR_OK;
 }
 
 /* ---- the harness's own time and memory ---- */
@@ -240,6 +290,8 @@ int bench_run(const struct bench_options *options, struct bench_result *result, 
 		rc = err_sys(err, "pinning to one CPU");
 	if (!rc)
 		rc = measure_recoveries(&b, rounds);
+	if (!rc)
+		rc = measure_checks(&b, rounds);
 	if (!rc)
 		rc = measure_calls(&b, rounds);
 	if (!rc)

@@ -21,6 +21,9 @@ struct bench_result {
 	double recovery_ratio;	 /* the one in the other, best of each */
 	double states_per_s;	 /* looked at, merged ones included */
 
+	double checks_per_s; /* a checker in C, another program, over 300 KB of files */
+	double check_ratio;
+
 	/* Microseconds that recording adds to a call. */
 	double call_bare_us; /* the call itself, for comparison */
 	double call_us, call_stacks_us;
@@ -35,5 +38,11 @@ int bench_run(const struct bench_options *options, struct bench_result *result, 
 
 /* The calls that recording is measured with: small writes to a file in dir. */
 int bench_calls(const char *dir, struct err *err);
+
+/* The workload that checking is measured with, files of a few kilobytes that are
+ * replaced one by one (in an empty directory it only makes them: the setup), and its
+ * checker, which reads them all. */
+int bench_store(const char *dir, struct err *err);
+int bench_check(const char *dir, struct err *err);
 
 #endif

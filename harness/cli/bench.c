@@ -6,7 +6,7 @@
 
 struct bench_command {
 	struct bench_options options;
-	const char *calls;
+	const char *calls, *store, *check;
 	bool json;
 };
 
@@ -33,6 +33,20 @@ static int set_calls(void *ctx, const char *value, struct err *err)
 	return ERR_OK;
 }
 
+static int set_store(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct bench_command *)ctx)->store = value;
+	return ERR_OK;
+}
+
+static int set_check(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct bench_command *)ctx)->check = value;
+	return ERR_OK;
+}
+
 static int set_json(void *ctx, const char *value, struct err *err)
 {
 	(void)value;
@@ -46,6 +60,8 @@ static const struct cli_option options[] = {
 	{"tmp", "DIR", "where images are made [/dev/shm]", set_tmp},
 	{"json", NULL, "for machines", set_json},
 	{"calls", "DIR", "only make the calls that recording is measured with", set_calls},
+	{"store", "DIR", "only be the workload that checking is measured with", set_store},
+	{"check", "DIR", "only be its checker", set_check},
 	{0},
 };
 
@@ -56,6 +72,8 @@ static void print_text(const struct bench_result *r)
 	printf("  recoveries of wal        %8.0f /s   %.2f of the forks (aim: 0.40 or more)\n",
 	       r->recoveries_per_s, r->recovery_ratio);
 	printf("  states looked at         %8.0f /s   merged ones included\n", r->states_per_s);
+	printf("  checks by a C program    %8.0f /s   %.3f of the forks (aim: 0.035 or more)\n",
+	       r->checks_per_s, r->check_ratio);
 	printf("recording, microseconds added to a call of %.2f\n", r->call_bare_us);
 	printf("  powercut                 %8.1f us\n", r->call_us);
 	if (r->strace_us > 0)
@@ -77,12 +95,13 @@ static void print_text(const struct bench_result *r)
 static void print_json(const struct bench_result *r)
 {
 	printf("{\"format\":\"powercut-bench\",\"version\":1,\"forks_per_s\":%.1f,"
-	       "\"recoveries_per_s\":%.1f,\"recovery_ratio\":%.4f,\"states_per_s\":%.1f,"
+	       "\"recoveries_per_s\":%.1f,\"recovery_ratio\":%.4f,\"states_per_s\":%.1f,\"checks_"
+	       "per_s\":%.1f,\"check_ratio\":%.4f,"
 	       "\"call_bare_us\":%.3f,\"call_us\":%.3f,\"call_stacks_us\":%.3f,\"strace_us\":%.3f,"
 	       "\"cpu_100_us\":%.3f,\"cpu_10000_us\":%.3f,\"private_mib\":%.2f}\n",
 	       r->forks_per_s, r->recoveries_per_s, r->recovery_ratio, r->states_per_s,
-	       r->call_bare_us, r->call_us, r->call_stacks_us, r->strace_us, r->cpu_100_us,
-	       r->cpu_10000_us, r->private_mib);
+	       r->checks_per_s, r->check_ratio, r->call_bare_us, r->call_us, r->call_stacks_us,
+	       r->strace_us, r->cpu_100_us, r->cpu_10000_us, r->private_mib);
 }
 
 static int run(int argc, char **argv, const char *command_line)
@@ -97,6 +116,10 @@ static int run(int argc, char **argv, const char *command_line)
 		return code;
 	if (rest < argc)
 		return cli_usage("bench", "\"%s\" is too much", argv[rest]);
+	if (b.store)
+		return bench_store(b.store, &err) ? cli_fail("bench", &err) : 0;
+	if (b.check)
+		return bench_check(b.check, &err) ? cli_fail("bench", &err) : 0;
 	if (b.calls)
 		return bench_calls(b.calls, &err) ? cli_fail("bench", &err) : 0;
 	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
