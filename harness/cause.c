@@ -120,6 +120,19 @@ static void put_source(const struct causes *c, const struct event *e, struct buf
 	}
 }
 
+/* Where a call came from.  Where nothing of it was compiled with debugging
+ * information, the functions that libraries and programs export still have names. */
+static void put_caller(const struct causes *c, const struct event *e, struct buf *out)
+{
+	struct source source;
+	size_t before = out->len;
+	put_source(c, e, out);
+	for (size_t i = 0; out->len == before && symbols_frame(c->s->symbols, e->stack, i, &source);
+	     i++)
+		if (!source.runtime && source.function[0] && strcmp(source.function, "_start") != 0)
+			buf_printf(out, "in %s of %s", source.function, source.module);
+}
+
 /* What a file is called whatever its number: "*.wal". */
 static void put_role(const char *path, struct buf *out)
 {
@@ -476,7 +489,7 @@ static void put_culprit(struct causes *c, uint32_t step, struct buf *text, struc
 			   "a crash right after this call is enough, even if the disk loses "
 			   "nothing: %s",
 			   buf_text(&line));
-		put_source(c, e, source);
+		put_caller(c, e, source);
 		uint32_t site = site_number(c, s->micro);
 		buf_printf(key, "kept %s", c->site_texts[site]);
 	} else {
@@ -508,7 +521,7 @@ static void put_losses(struct causes *c, const struct state *state, struct buf *
 			best = i;
 	if (n) {
 		put_lost(c, lost[best], text);
-		put_source(c, event_of(c, lost[best]), source);
+		put_caller(c, event_of(c, lost[best]), source);
 		if (n_sites > 1)
 			buf_printf(text, " (and %zu other %s of loss)", n_sites - 1,
 				   n_sites == 2 ? "kind" : "kinds");

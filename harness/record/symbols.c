@@ -1,5 +1,6 @@
 #include "symbols.h"
 
+#include <ctype.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "buf.h"
 #include "mem.h"
 
 /* A module, opened when first needed. */
@@ -199,6 +201,25 @@ static void copy_function(Dwarf_Die *unit, Dwarf_Addr pc, struct source *source)
 	free(scopes);
 }
 
+/* Of a C++ function the path of its name, "leveldb::DB::Open": as the ABI of C++
+ * writes it, _ZN and each part behind its length. */
+static void copy_symbol(struct source *source, const char *symbol)
+{
+	struct buf name = {0};
+	const char *p = symbol;
+	if (p && strncmp(p, "_ZN", 3) == 0)
+		for (p += 3 + (p[3] == 'K'); isdigit((unsigned char)*p);) {
+			char *end;
+			unsigned long n = strtoul(p, &end, 10);
+			if (n > strlen(end))
+				break;
+			buf_printf(&name, "%s%.*s", name.len ? "::" : "", (int)n, end);
+			p = end + n;
+		}
+	copy(source->function, sizeof source->function, name.len ? buf_text(&name) : symbol);
+	buf_finish(&name);
+}
+
 static void resolve(Dwfl_Module *module, Dwarf_Addr pc, struct source *source)
 {
 	Dwarf_Addr bias = 0;
@@ -207,7 +228,7 @@ static void resolve(Dwfl_Module *module, Dwarf_Addr pc, struct source *source)
 	if (unit)
 		copy_function(unit, pc - bias, source);
 	if (source->function[0] == '\0')
-		copy(source->function, sizeof source->function, dwfl_module_addrname(module, pc));
+		copy_symbol(source, dwfl_module_addrname(module, pc));
 	if (line) {
 		copy(source->file, sizeof source->file, dwarf_linesrc(line, NULL, NULL));
 		dwarf_lineno(line, &source->line);
@@ -242,6 +263,9 @@ static const struct source *look_up(struct library *library, const struct module
 	struct source *source = &f->source;
 	if (o->module)
 		resolve(o->module, offset + o->bias, source);
+	const char *slash = strrchr(module->path, '/');
+	copy(source->module, sizeof source->module, slash ? slash + 1 : module->path);
+	source->runtime = o->system;
 	source->system = o->system || is_harness_file(source->file) ||
 			 strcmp(source->function, "_start") == 0 ||
 			 (source->file[0] == '\0' && is_system_directory(module->path));

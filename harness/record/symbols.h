@@ -12,6 +12,8 @@ struct source {
 	char function[128]; /* "" if unknown */
 	char file[256];	    /* as the compiler was given it, "" if unknown */
 	int line;	    /* 0 if unknown */
+	char module[64];    /* name of the program or library, without directories */
+	bool runtime;	    /* the C library or the dynamic loader */
 	bool system;	    /* a frame of the C library or the dynamic loader, or of the
 			       harness itself: nothing the maintainer would mend */
 };
