@@ -10,7 +10,7 @@ set -u
 	echo "usage: test_commands.sh POWERCUT"
 	exit 64
 }
-here=$(dirname -- "$0")
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 program=$(readlink -f -- "$1")
 . "$here/lib_cli.sh"
 bin=$work/bin
@@ -339,9 +339,39 @@ END
 	has out 'did not end in time'
 }
 
+# ---- the README's example ----
+
+# in_readme FILE FIRST LAST: the README has these lines of a file.
+in_readme() {
+	sed -n "$2,$3p" "$tutorial/$1" | while IFS= read -r line; do
+		[ -z "$line" ] || grep -qxF "    $line" "$tutorial/../../README.md" || echo "    $line"
+	done >missing
+	[ ! -s missing ] || fail "the README lacks of $1: $(cat missing)"
+}
+
+# tutorial CODE PROGRAM
+tutorial() {
+	rm -f db
+	exits "$1" run --quiet --db db --tmp "$areas" --model kill,ext4,posix \
+		--check "$tutorial/check.py {dir} {acked}" -- "$tutorial/$2" '{dir}'
+}
+
+the_tutorial() {
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	tutorial 1 save.py
+	has out 'CORRUPT: 1 lines, the first is'
+	has out '^  kill .* 0  *0$'
+	tutorial 0 save_synced.py
+	in_readme save.py 4 99
+	in_readme check.py 4 99
+	in_readme save_synced.py 6 12
+}
+
 verdicts
 told
 misbehaving
 bad_input
 check 'a workload that never ends is inconclusive' a_workload_that_never_ends
+tutorial=$here/tutorial
+check 'the example of the README' the_tutorial
 finish
