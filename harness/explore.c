@@ -169,6 +169,20 @@ static void follow_whole(struct explore *x, const struct waiting *w, const struc
 		x->whole_at = w->at;
 }
 
+/* Whether a state fails again when it is recovered again.  What comes and goes is
+ * the recovery's own doing, or the machine's, and proves nothing of the disk. */
+static bool fails_again(struct explore *x, const struct waiting *w, uint32_t rule)
+{
+	struct recovery r;
+	struct verdict verdict;
+	while (pool_busy(x->s->pool) && !collect(x))
+		continue;
+	if (x->rc || (x->rc = pool_run(x->s->pool, &w->state, &r, x->err)))
+		return true; /* nothing is said of it */
+	jury_judge(&x->s->jury, &r, &x->points.list[w->at].bounds, &verdict);
+	return verdict.broken & RULE_BIT(rule);
+}
+
 static struct cause *new_cause(struct explore *x, const struct waiting *w, uint32_t rule,
 			       const struct recovery *r)
 {
@@ -215,7 +229,8 @@ static bool count_failure(struct explore *x, const struct waiting *w, const stru
 	return true;
 }
 
-static void attribute(struct explore *x, const struct waiting *w, const struct verdict *verdict,
+/* Counts a failure to its cause.  False where it does not fail again. */
+static bool attribute(struct explore *x, const struct waiting *w, const struct verdict *verdict,
 		      const struct recovery *r)
 {
 	uint32_t rule = first_rule(verdict->broken);
@@ -225,23 +240,28 @@ static void attribute(struct explore *x, const struct waiting *w, const struct v
 	cause = whole_fails ? x->whole_cause
 		: w->whole  ? NULL
 			    : causes_known(x->causes, rule, &w->state);
+	if (!cause && !fails_again(x, w, rule))
+		return false;
 	if (!cause)
 		cause = new_cause(x, w, rule, r);
 	if (!cause->states++)
 		cause->found_after = w->looked;
 	cause->rules |= verdict->broken;
 	cause->profiles |= 1u << (x->profile - profile_table);
+	return true;
 }
 
 static void add_outcome(struct explore *x, const struct waiting *w, const struct recovery *r,
-			const struct verdict *verdict)
+			const struct verdict *verdict, bool reproduced)
 {
 	const struct bounds *b = &x->points.list[w->at].bounds;
 	struct buf id = {0}, why = {0};
 	if (!x->s->store)
 		return;
-	bool unsure = recovery_unsure(r);
+	bool unsure = recovery_unsure(r) || !reproduced;
 	state_public_id(x->s, x->behind, &w->state, &id);
+	if (!reproduced)
+		buf_string(&why, "it failed, and did not when it was recovered again: ");
 	if (verdict->broken || unsure)
 		jury_explain(&x->s->jury, r, b, first_rule(verdict->broken), &why);
 	struct outcome_row row = {
@@ -254,7 +274,7 @@ static void add_outcome(struct explore *x, const struct waiting *w, const struct
 		.verdict = unsure	     ? "inconclusive"
 			   : verdict->broken ? "fail"
 					     : "pass",
-		.rules = verdict->broken,
+		.rules = unsure ? 0 : verdict->broken,
 		.begun = b->begun,
 		.acked = b->acked,
 		.durable = b->durable,
@@ -288,12 +308,12 @@ static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 	catch_up(x, w->state.point);
 	if (w->whole && !recovery_unsure(r))
 		follow_whole(x, w, &verdict);
-	if (counts && verdict.broken) {
+	bool reproduced = !counts || !verdict.broken || attribute(x, w, &verdict, r);
+	if (counts && verdict.broken && reproduced) {
 		x->row->violations++;
 		p->violations++;
-		attribute(x, w, &verdict, r);
 	}
-	if (counts && recovery_unsure(r))
+	if (counts && (recovery_unsure(r) || !reproduced))
 		x->row->inconclusive++;
 	if (w->first && !bad && x->options->nest) {
 		x->row->recoverable++;
@@ -301,7 +321,7 @@ static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 	}
 	bool keep = counts && x->failures++ < FAILURES_KEPT;
 	if (keep || (w->first && !bad && !x->options->no_outcomes))
-		add_outcome(x, w, r, &verdict);
+		add_outcome(x, w, r, &verdict, reproduced);
 }
 
 static void judge_ready(struct explore *x)

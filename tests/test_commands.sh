@@ -263,6 +263,26 @@ END
 	has out 'mknod'
 }
 
+a_checker_of_moods() {
+	script moody <<END
+n=\$(cat "$PWD/runs" 2>/dev/null || echo 0)
+echo \$((n + 1)) >"$PWD/runs"
+[ "\$n" != 4 ] || { echo "not in the mood"; exit 1; }
+END
+	checked 2 "$bin/moody {dir} {acked}" --jobs 1
+	has out 'did not when it was'
+}
+
+# Hanging is confirmed a few times, at eleven times the limit; then it is known.
+a_checker_that_hangs_everywhere() {
+	script hangs-always <<'END'
+[ -e "$1/value" ] && grep -q 3 "$1/value" && [ ! -e "$1/new" ] && [ "$2" = 3 ] || sleep 100
+END
+	checked 1 "$bin/hangs-always {dir} {acked}" --timeout 100ms
+	has out 'O1'
+	has out 'no end '
+}
+
 misbehaving() {
 	check 'a checker that removes everything' harmless "rm -rf ./* ../data"
 	check 'a checker that overwrites everything' harmless "echo x >value; echo y >new; mkdir -p a/b"
@@ -271,6 +291,8 @@ misbehaving() {
 	check 'a checker that leaves a process behind' harmless "sleep 100 & true"
 	check 'a checker that crashes' a_checker_that_crashes
 	check 'a checker that never ends costs its verdict' a_checker_that_never_ends
+	check 'a checker that always hangs ends all the same' a_checker_that_hangs_everywhere
+	check 'a checker that does not agree with itself is inconclusive' a_checker_of_moods
 	check 'a sanitizer that reports in a checker' a_sanitizer_reports
 	check 'a call that is not modelled is inconclusive, by name' a_call_that_is_not_modelled
 }

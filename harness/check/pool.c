@@ -380,6 +380,12 @@ bool pool_errand(struct pool *pool, const struct state *state, uint64_t order, u
 	return true;
 }
 
+static void note_hang(struct pool *pool)
+{
+	for (uint32_t i = 0; i < pool->n_seats; i++)
+		__atomic_add_fetch(&pool->seats[i].plan.channel->hangs, 1, __ATOMIC_RELAXED);
+}
+
 /* Takes the next result of a worker.  True if it is one for the caller; one
  * that must be run again, alone, waits in its slot. */
 static bool seat_take(struct pool *pool, struct seat *seat, struct recovery *recovery)
@@ -393,6 +399,8 @@ static bool seat_take(struct pool *pool, struct seat *seat, struct recovery *rec
 		pool->again++;
 		return false;
 	}
+	if (slot->end == RECOVERY_TIMEOUT)
+		note_hang(pool);
 	*recovery = (struct recovery){.tag = slot->tag,
 				      .end = (enum recovery_end)slot->end,
 				      .survivors = slot->survivors,

@@ -27,6 +27,9 @@ enum {
 	ALONE_FACTOR = 10,     /* how much more time a recovery gets alone */
 	SPACE_MIN = 1 << 20,   /* with less free, a failure may be ours */
 	PUBLISH_EVERY = 32,    /* jobs between two notes of the CPU time used */
+	HANGS_KNOWN = 3,       /* confirmed time-outs after which another is no surprise */
+	PATIENCE_MS = 200,     /* then, at least so long, */
+	PATIENCE_FACTOR = 20,  /* and so many times what recoveries that end have taken */
 	RING_EVERY = SLOTS / 2 /* results for which the caller is woken */
 };
 
@@ -34,7 +37,8 @@ struct worker {
 	const struct plan *plan;
 	struct disk *disk; /* NULL after it could not be mended */
 	char dir[AREA_PATH_MAX + 16];
-	int output; /* what recoveries print */
+	int output;	     /* what recoveries print */
+	uint64_t longest_ns; /* of the recoveries that ended by themselves */
 	uint32_t unrung;
 };
 
@@ -108,9 +112,20 @@ static void end_as(struct slot *slot, uint32_t end, const char *fmt, ...)
 	slot->end = end;
 }
 
-static void end_in_time_out(struct slot *slot, const struct child_limits *limits)
+/* Whether hanging is what this store does: then what hangs is not run again, and is
+ * not waited for as long.  It would take eleven times the limit for each. */
+static bool hangs_anyway(const struct worker *w)
 {
-	if (!slot->again)
+	const struct channel *c = w->plan->channel;
+	return c && __atomic_load_n(&c->hangs, __ATOMIC_RELAXED) >= HANGS_KNOWN;
+}
+
+static void end_in_time_out(const struct worker *w, struct slot *slot,
+			    const struct child_limits *limits)
+{
+	if (hangs_anyway(w))
+		end_as(slot, RECOVERY_TIMEOUT, "no end in time, like others before it");
+	else if (!slot->again)
 		end_as(slot, AGAIN_TIME, " ");
 	else
 		end_as(slot, RECOVERY_TIMEOUT, "no end within %u ms, and within %u ms alone",
@@ -177,7 +192,7 @@ static void end_recovery(struct worker *w, struct slot *slot, const struct child
 		break;
 	case CHILD_WALL:
 	case CHILD_CPU:
-		end_in_time_out(slot, limits);
+		end_in_time_out(w, slot, limits);
 		break;
 	case CHILD_FILE:
 		end_as(slot, RECOVERY_LIMIT, "a file grew beyond %llu bytes",
@@ -302,9 +317,21 @@ static void run_recovery(struct worker *w, struct slot *slot)
 	slot->answer = ANSWER_NONE;
 	slot->error.text[0] = '\0';
 	memset(&slot->conduct, 0, sizeof slot->conduct);
+	if (hangs_anyway(w)) {
+		uint64_t patience = PATIENCE_FACTOR * w->longest_ns / 1000000 + PATIENCE_MS;
+		if (slot->again == AGAIN_TIME) {
+			end_in_time_out(w, slot, &limits);
+			return;
+		}
+		if (patience < limits.wall_ms)
+			limits.wall_ms = (uint32_t)patience;
+	}
+	uint64_t start = clock_ns();
 	int rc = show(w, slot, &err);
 	if (!rc)
 		rc = child_run(recover_in_child, &attempt, w->plan->parent, &limits, &result, &err);
+	if (!rc && result.end == CHILD_EXIT && clock_ns() - start > w->longest_ns)
+		w->longest_ns = clock_ns() - start;
 	if (!rc)
 		end_recovery(w, slot, &limits, &result);
 	else

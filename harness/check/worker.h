@@ -54,6 +54,7 @@ struct channel {
 	uint32_t phase;
 	uint32_t queue[SLOTS];
 	uint64_t cpu_ns, recoveries;
+	uint32_t hangs; /* time-outs that were confirmed, of all workers; set by the caller */
 	struct err err; /* where phase is WORKER_FAILED */
 };
 
