@@ -460,7 +460,13 @@ static void put_line(const struct causes *c, const struct model *model, const st
 static void put_timeline(const struct causes *c, const struct model *model,
 			 const struct state *state, uint32_t first, struct buf *out)
 {
-	uint32_t last = state->point ? c->s->ops->steps[state->point - 1].event : 0;
+	const char *end = model_profile(model)->order == ORDER_ISSUED ? "the process is killed"
+								      : "power fails";
+	if (!state->point) {
+		buf_printf(out, "         == %s here ==\n", end);
+		return;
+	}
+	uint32_t last = c->s->ops->steps[state->point - 1].event;
 	uint32_t from = first > 2 ? first - 2 : 0;
 	if (last - from >= TIMELINE_MAX && from + TIMELINE_MAX / 2 < last) {
 		/* Keep the beginning and the end. */
@@ -471,15 +477,27 @@ static void put_timeline(const struct causes *c, const struct model *model,
 	}
 	for (uint32_t i = from; i <= last; i++)
 		put_line(c, model, state, i, out);
-	buf_printf(out, "         == %s here ==\n",
-		   model_profile(model)->order == ORDER_ISSUED ? "the process is killed"
-							       : "power fails");
+	buf_printf(out, "         == %s here ==\n", end);
+}
+
+/* What fails before the first step. */
+static void put_beginning(const struct causes *c, struct buf *text, struct buf *key)
+{
+	buf_string(text, "the store fails before anything was done to it: ");
+	buf_string(text, c->s->parent			? "what the first crash left"
+			 : c->s->trace->n_start_entries ? "what the directory held at first"
+							: "an empty directory");
+	buf_string(key, "kept nothing");
 }
 
 /* What brought a failure that needs no loss. */
 static void put_culprit(struct causes *c, uint32_t step, struct buf *text, struct buf *source,
 			struct buf *key)
 {
+	if (step == NONE) {
+		put_beginning(c, text, key);
+		return;
+	}
 	const struct step *s = &c->s->ops->steps[step];
 	const struct event *e = &c->s->trace->events[s->event];
 	struct buf line = {0};
@@ -561,7 +579,7 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 {
 	struct buf text = {0}, source = {0}, key = {0}, explanation = {0}, id = {0};
 	bool lost = minimal->n_held || minimal->tear.object != NONE;
-	uint32_t first = c->s->ops->steps[culprit].event;
+	uint32_t first = culprit == NONE ? 0 : c->s->ops->steps[culprit].event;
 	if (lost)
 		put_losses(c, minimal, &text, &source, &key, &first);
 	else

@@ -20,7 +20,8 @@ struct cause {
 	uint32_t rules;	 /* all that were, in any of its states */
 	uint32_t *sites; /* what was lost, as site numbers, rising; empty: see culprit */
 	size_t n_sites;
-	uint32_t culprit;     /* the step that brought the failure, where nothing is lost */
+	uint32_t culprit;     /* the step that brought the failure, where nothing is lost; NONE: it
+				 was there before the first */
 	uint64_t states;      /* failing states with this cause */
 	uint64_t found_after; /* states looked at until the first of them, all profiles */
 	uint32_t profiles;    /* bit i: the i-th profile of profile_table shows it */
@@ -51,7 +52,7 @@ void causes_minimise(struct model *model, const struct state *state, still_fails
 
 /* Adds a cause from a minimal state: its words, its fingerprint; or finds the one
  * that lost the same, whatever rule it breaks.  culprit is a step, for states that
- * lost nothing.  why is the judge's explanation. */
+ * lost nothing, or NONE where nothing had been done yet.  why is the judge's explanation. */
 struct cause *causes_add(struct causes *causes, struct model *model, uint32_t rule,
 			 const struct state *minimal, uint32_t culprit, const char *why);
 

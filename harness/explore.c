@@ -146,10 +146,12 @@ static void catch_up(struct explore *x, uint32_t point)
 }
 
 /* The step that brought a failure that needs no loss: the newest micro-op, or
- * the acknowledgement. */
+ * the acknowledgement; NONE before the first step. */
 static uint32_t culprit_step(const struct explore *x, const struct point *p)
 {
-	return p->newest != NONE ? x->s->ops->micros[p->newest].step : p->point - 1;
+	if (p->newest != NONE)
+		return x->s->ops->micros[p->newest].step;
+	return p->point ? p->point - 1 : NONE;
 }
 
 /* Whether the whole state failed before this point, and nothing at it can have

@@ -1269,7 +1269,7 @@ killed() {
 		[ -s out ] || continue
 		found=$((found + 1))
 		has out 'UNFINISHED'
-		exits 0 report --db x.db
+		exits 2 report --db x.db
 		has out '^UNFINISHED: the campaign is still running, or was killed'
 		exits 2 gate --db x.db --baseline "$work/a.db"
 		has out 'the campaign did not end'

@@ -28,9 +28,9 @@ struct item {
 	char key[KEY_BYTES], value[VALUE_BYTES];
 };
 
-enum way { WELL, TRUNCATES, SYNCS_NOT, FORGETS, REFUSES, DIFFERS, HANGS, FILLS, WAYS };
-static const char *const ways[WAYS] = {"well",	  "truncates", "syncs-not", "forgets",
-				       "refuses", "differs",   "hangs",	    "fills"};
+enum way { WELL, TRUNCATES, SYNCS_NOT, FORGETS, REFUSES, DIFFERS, HANGS, FILLS, BARREN, WAYS };
+static const char *const ways[WAYS] = {"well",	  "truncates", "syncs-not", "forgets", "refuses",
+				       "differs", "hangs",     "fills",	    "barren"};
 
 struct frail {
 	int dir, fd;
@@ -208,6 +208,12 @@ static int frail_scan(void *store, engine_visit *visit, void *arg, struct engine
 	return 0;
 }
 
+static int frail_verify(void *store, struct engine_error *error)
+{
+	struct frail *f = store;
+	return f->way == BARREN && !f->n ? engine_fail(error, "there is nothing") : 0;
+}
+
 static void frail_contract(const struct engine_config *config, struct engine_contract *contract)
 {
 	(void)config;
@@ -218,7 +224,7 @@ static void frail_contract(const struct engine_config *config, struct engine_con
 static const struct engine_option frail_options[] = {
 	{.name = "how",
 	 .fallback = "well",
-	 .choices = "well|truncates|syncs-not|forgets|refuses|differs|hangs|fills",
+	 .choices = "well|truncates|syncs-not|forgets|refuses|differs|hangs|fills|barren",
 	 .help = "what is wrong with it"},
 	{0},
 };
@@ -235,6 +241,7 @@ static const struct engine frail_engine = {
 	.del = frail_del,
 	.get = frail_get,
 	.scan = frail_scan,
+	.verify = frail_verify,
 };
 
 static const struct engine *const frail_table[] = {&frail_engine, NULL};
@@ -307,6 +314,22 @@ START_TEST(a_contract_that_does_not_promise_it_is_not_held_to_it)
 	c.targets[0].contract = "no-stays";
 	campaign_go(&c);
 	ck_assert_uint_eq(c.result.findings, 0);
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(what_fails_before_anything_was_done_has_a_cause)
+{
+	struct campaign c;
+	struct finding_row f;
+	init(&c, "barren", _i ? "posix" : "kill");
+	campaign_go(&c);
+	ck_assert(campaign_finding(&c, RULE_O8, &f));
+	ck_assert_str_eq(f.cause, "the store fails before anything was done to it: an empty "
+				  "directory");
+	ck_assert_ptr_nonnull(strstr(f.title, "there is nothing"));
+	ck_assert_int_eq(c.result.exit_code, 1);
+	finding_free(&f);
 	campaign_end(&c);
 }
 END_TEST
@@ -409,6 +432,7 @@ int main(void)
 			    DIFFERS - TRUNCATES);
 	tcase_add_loop_test(
 		cases, a_store_that_recovers_well_is_not_accused_after_two_or_three_crashes, 0, 2);
+	tcase_add_loop_test(cases, what_fails_before_anything_was_done_has_a_cause, 0, 2);
 	tcase_add_test(cases, a_session_that_does_not_end_is_inconclusive_and_soon_left_alone);
 	tcase_add_test(cases, a_session_that_writes_too_much_is_stopped);
 	tcase_add_test(cases, a_contract_that_does_not_promise_it_is_not_held_to_it);

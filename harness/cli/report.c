@@ -55,10 +55,20 @@ static const struct cli_option options[] = {
 	{0},
 };
 
+/* What is not known to have ended has not been told of in full. */
+static int exit_code(struct store *store, int64_t campaign, int *code, struct err *err)
+{
+	struct campaign_row row;
+	int rc = store_get_campaign(store, campaign, &row, err);
+	if (!rc)
+		*code = *row.finished ? 0 : 2;
+	return rc;
+}
+
 static int run(int argc, char **argv, const char *command_line)
 {
 	struct report r = {.renderer = &report_renderers[0]};
-	int rest, code;
+	int rest, code, outcome = 0;
 	struct err err;
 	int64_t id;
 	struct buf out = {0};
@@ -75,7 +85,9 @@ static int run(int argc, char **argv, const char *command_line)
 	int rc = cli_campaign(store, r.campaign, &id, &err);
 	if (!rc)
 		rc = r.renderer->render(store, id, &r.how, &out, &err);
-	code = rc ? cli_fail("report", &err) : cli_print(&out, 0);
+	if (!rc)
+		rc = exit_code(store, id, &outcome, &err);
+	code = rc ? cli_fail("report", &err) : cli_print(&out, outcome);
 	buf_finish(&out);
 	store_close(store);
 	return code;
