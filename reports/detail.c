@@ -25,13 +25,21 @@ static void print_heading(struct sheet *sheet, const struct target_row *target, 
 	buf_clear(&text);
 	sheet_count(&text, target->calls, "system call");
 	buf_string(&text, ", ");
-	sheet_count(&text, target->operations, "operation");
-	buf_string(&text, " of which ");
-	sheet_number(&text, target->changes, false);
-	buf_string(&text, " change contents, ");
+	if (summary_is_command(target)) {
+		sheet_count(&text, target->changes, "acknowledged line");
+		buf_string(&text, ", ");
+	} else {
+		sheet_count(&text, target->operations, "operation");
+		buf_string(&text, " of which ");
+		sheet_number(&text, target->changes, false);
+		buf_string(&text, " change contents, ");
+	}
 	sheet_count(&text, target->points, "crash point");
 	sheet_field(sheet, "recorded", buf_text(&text));
-	sheet_field(sheet, "contract", target->contract);
+	if (summary_is_command(target))
+		sheet_field(sheet, "checker", target->options);
+	else
+		sheet_field(sheet, "contract", target->contract);
 	buf_finish(&text);
 }
 
@@ -368,7 +376,9 @@ int detail_print(struct sheet *sheet, struct store *store, const struct target_r
 	if (rc == 0)
 		print_nested(sheet, summary);
 	if (rc == 0)
-		rc = print_windows(sheet, store, target->id, options->all_windows, err);
+		rc = summary_is_command(target)
+			     ? 0 /* it has no fault points to name them */
+			     : print_windows(sheet, store, target->id, options->all_windows, err);
 	if (rc == 0)
 		rc = print_unpassed(sheet, store, target, options->all_windows, err);
 	if (rc == 0)

@@ -102,6 +102,14 @@ static void print_numbers(struct sheet *sheet, const struct outcome_row *row)
 	buf_finish(&text);
 }
 
+static void print_acknowledged(struct sheet *sheet, const struct outcome_row *row)
+{
+	struct buf text = {0};
+	sheet_count(&text, row->acked, "acknowledged line");
+	sheet_field(sheet, "at the crash", buf_text(&text));
+	buf_finish(&text);
+}
+
 /* Of a state of a nested run: the state whose recovery was crashed, in *parent; "" for others.
  * A state's ID begins with 8 digits of its trace's identity. */
 static int find_parent(struct store *store, const char *state, struct buf *parent, struct err *err)
@@ -122,7 +130,7 @@ static int find_parent(struct store *store, const char *state, struct buf *paren
 }
 
 static int print_state(struct sheet *sheet, struct store *store, const struct finding_row *finding,
-		       const char *parent, struct err *err)
+		       const struct target_row *target, const char *parent, struct err *err)
 {
 	struct store_query *q = NULL;
 	struct outcome_row row;
@@ -141,7 +149,9 @@ static int print_state(struct sheet *sheet, struct store *store, const struct fi
 				    "second crash left this one");
 	}
 	if (rc == 1) {
-		if (row.acked || row.begun)
+		if (summary_is_command(target))
+			print_acknowledged(sheet, &row);
+		else if (row.acked || row.begun)
 			print_numbers(sheet, &row);
 		sheet_field(sheet, "verdict", row.text);
 	}
@@ -173,13 +183,16 @@ static void print_target(struct sheet *sheet, const struct target_row *target)
 	sheet_paint(sheet, SHEET_BOLD, "What ran");
 	buf_byte(sheet->out, '\n');
 	sheet_field(sheet, "target", target->name);
-	for (const char *at = target->options; *at; at++)
+	for (const char *at = target->options; *at && !summary_is_command(target); at++)
 		buf_printf(&text, "%c%s", *at, *at == ',' ? " " : "");
 	sheet_field(sheet, "options", buf_text(&text));
 	buf_clear(&text);
+	if (summary_is_command(target))
+		sheet_field(sheet, "checker", target->options);
 	buf_printf(&text, "%s, seed %llu", target->workload, (unsigned long long)target->seed);
 	sheet_field(sheet, "workload", buf_text(&text));
-	sheet_field(sheet, "contract", target->contract);
+	if (!summary_is_command(target))
+		sheet_field(sheet, "contract", target->contract);
 	buf_clear(&text);
 	buf_printf(&text, "%lld", (long long)target->campaign);
 	sheet_field(sheet, "campaign", buf_text(&text));
@@ -225,7 +238,7 @@ static int show_text(struct sheet *sheet, struct store *store, const struct find
 {
 	print_heading(sheet, finding);
 	print_explanation(sheet, finding);
-	int rc = print_state(sheet, store, finding, parent, err);
+	int rc = print_state(sheet, store, finding, target, parent, err);
 	print_target(sheet, target);
 	if (*finding->state)
 		print_commands(sheet, store, finding, parent);

@@ -199,3 +199,8 @@ int report_summarise(struct store *store, int64_t campaign, struct report_summar
 	summary->verdict = campaign_verdict(summary, tested, exit_code);
 	return rc;
 }
+
+bool summary_is_command(const struct target_row *target)
+{
+	return strcmp(target->engine, STORE_COMMAND) == 0;
+}

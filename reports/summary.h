@@ -28,6 +28,9 @@ int summary_occurred(struct store *store, const struct target_row *target, const
  * recorded run nor in any recovery. */
 bool summary_unreached(const struct fault_row *row);
 
+/* Whether a target is a command with a checker rather than an engine. */
+bool summary_is_command(const struct target_row *target);
+
 const char *summary_verdict_text(enum report_verdict verdict); /* "FAILED" */
 const char *summary_verdict_json(enum report_verdict verdict); /* "failed" */
 
