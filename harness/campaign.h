@@ -53,6 +53,7 @@ struct campaign_options {
 	const char *command;	    /* as stored */
 	bool live, live_power;	    /* also crash for real at each passage of a fault point */
 	bool no_stacks;
+	bool twice;	  /* record twice, and refuse what differs */
 	bool no_outcomes; /* do not store passing outcomes */
 	volatile const bool *stop;
 	void (*progress)(void *arg, const struct explore_progress *progress);

@@ -47,12 +47,31 @@ static int record_in(struct job *job, const char *parent)
 	return rc;
 }
 
+/* Records once more, and holds that against what was recorded first. */
+static int record_again(struct job *job, const char *parent)
+{
+	struct trace *first = job->s.trace;
+	struct buf difference = {0};
+	job->s.trace = NULL;
+	int rc = record_in(job, parent);
+	if (!rc && trace_differ(first, job->s.trace, &difference))
+		rc = err_set(job->err, ERR_USAGE,
+			     "%s: the workload does not do the same when it is run again: %s",
+			     job->what->spec, buf_text(&difference));
+	trace_destroy(job->s.trace);
+	job->s.trace = first;
+	buf_finish(&difference);
+	return rc;
+}
+
 static int record(struct job *job)
 {
 	char parent[AREA_PATH_MAX];
 	int rc = area_choose(job->options->tmp, parent, job->err);
 	if (!rc)
 		rc = record_in(job, parent);
+	if (!rc && job->options->twice)
+		rc = record_again(job, parent);
 	if (!rc)
 		rc = ops_lower(job->s.trace, &job->s.ops, job->err);
 	if (!rc)

@@ -353,6 +353,20 @@ END
 	bad 'a mix and a workload' 'mix goes with an engine' --mix put --check "$check" -- "$bin/sound" '{dir}'
 }
 
+a_workload_that_differs() {
+	script differs <<'END'
+cd "$1" || exit 9
+echo "value $$" >value
+sync value .
+echo ack 1
+END
+	rm -f db
+	# shellcheck disable=SC2086 # words
+	exits 64 run $common --model ext4 --twice --check "test -e {dir} {acked}" -- "$bin/differs" '{dir}'
+	has err 'does not do the same when it is run again: event 1 is first write value'
+	campaign 0 ext4 sound --twice
+}
+
 a_workload_that_never_ends() {
 	script endless <<'END'
 echo ack; echo x >"$1/f"; sleep 100
@@ -393,6 +407,7 @@ verdicts
 told
 misbehaving
 bad_input
+check 'refused: a workload that differs, where it must not' a_workload_that_differs
 check 'a workload that never ends is inconclusive' a_workload_that_never_ends
 tutorial=$here/tutorial
 check 'the example of the README' the_tutorial

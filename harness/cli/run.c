@@ -305,6 +305,7 @@ static int set_tmp(void *ctx, const char *value, struct err *err)
 FLAG(live, options.live)
 FLAG(power, options.live_power)
 FLAG(no_stacks, options.no_stacks)
+FLAG(twice, options.twice)
 FLAG(no_outcomes, options.no_outcomes)
 FLAG(json, json)
 FLAG(quiet, quiet)
@@ -337,6 +338,7 @@ static const struct cli_option options[] = {
 	{"tmp", "DIR", "where images are made [/dev/shm]", set_tmp},
 	{"live", NULL, "also kill the engine for real at its fault points", set_live},
 	{"power", NULL, "with --live: and ask what a disk may have kept", set_power},
+	{"twice", NULL, "record twice, and refuse a workload that differs", set_twice},
 	{"no-stacks", NULL, "record without call stacks", set_no_stacks},
 	{"no-outcomes", NULL, "keep passing outcomes out of the database", set_no_outcomes},
 	{"db", "FILE", "database [powercut.db]", set_db},

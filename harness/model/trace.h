@@ -167,9 +167,14 @@ const char *event_kind_name(enum event_kind kind);
  * the root, or "#5" for an inode that had no name then.  Caller frees. */
 char *trace_path(const struct trace *trace, uint32_t ino, size_t at);
 
+struct buf;
+
+/* Whether two recordings of one program differ, and in what first, for people.
+ * Appends to difference. */
+bool trace_differ(const struct trace *a, const struct trace *b, struct buf *difference);
+
 /* The readable listing that `powercut trace` prints: the start, then a line an
  * event, with its number.  Appends to out. */
-struct buf;
 void trace_print(const struct trace *trace, struct buf *out);
 
 #endif
