@@ -414,7 +414,8 @@ static void put_event(const struct causes *c, uint32_t at, struct buf *out)
 	case EVENT_RMDIR:
 	case EVENT_LINK:
 	case EVENT_SYMLINK:
-		buf_printf(out, "%s %s", event_kind_name(e->kind), e->name);
+		buf_printf(out, "%s %s", event_kind_name(e->kind),
+			   e->dir ? e->name : "a file without a name");
 		break;
 	case EVENT_RENAME:
 		buf_printf(out, "rename %s to %s", e->name, e->name2);

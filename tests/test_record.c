@@ -22,8 +22,6 @@
 #include "tracees/tracee.h"
 
 enum mode { FUNCTION, DYNAMIC, STATIC, MODES };
-enum { NOT_HERE = 77 };
-
 static const char *const programs[] = {[DYNAMIC] = TRACEES, [STATIC] = TRACEES_STATIC};
 
 /* A directory with the data directory in it, and a recording there. */
@@ -106,7 +104,7 @@ struct name {
 
 /* The names that there are, oldest first; a file goes by its oldest one. */
 struct names {
-	struct name of[256];
+	struct name of[512];
 	size_t n;
 };
 
@@ -129,6 +127,8 @@ static void drop_name(struct names *names, uint32_t dir, const char *name)
 
 static void add_name(struct names *names, uint32_t dir, const char *name, uint32_t ino)
 {
+	if (dir == 0)
+		return; /* made without a name */
 	drop_name(names, dir, name);
 	ck_assert_uint_lt(names->n, sizeof names->of / sizeof *names->of);
 	names->of[names->n++] = (struct name){dir, ino, name};
@@ -187,7 +187,7 @@ static void put_path(const struct names *names, uint32_t ino, struct buf *out)
 static void put_name(const struct names *names, uint32_t dir, const char *name, struct buf *out)
 {
 	buf_byte(out, ' ');
-	if (dir != TRACE_ROOT) {
+	if (dir != TRACE_ROOT && dir != 0) {
 		put_inode(names, dir, out);
 		buf_byte(out, '/');
 	}
@@ -237,6 +237,11 @@ static void put_event(const struct names *names, const struct event *e, struct b
 		   event_kind_name((enum event_kind)e->kind));
 	switch (e->kind) {
 	case EVENT_CREATE:
+		if (e->dir == 0) {
+			buf_printf(out, " #%u", e->ino);
+			break;
+		}
+		/* fall through */
 	case EVENT_MKDIR:
 	case EVENT_UNLINK:
 	case EVENT_RMDIR:
@@ -351,6 +356,24 @@ static const char *const plain[] = {
 	"mapped_for_reading",
 	"signals",
 	"exec_from_thread",
+	"clone_file",
+	"pipes",
+	"flags",
+	"resolved",
+	"through_proc",
+	"dotdot",
+	"long_names",
+	"trees",
+	"many",
+	"sockets",
+	"replaced",
+	"passed",
+	"own_table",
+	"leaderless",
+	"vforked",
+	"chdir",
+	"sandboxed",
+	"interrupted",
 };
 enum { N_PLAIN = sizeof plain / sizeof *plain };
 
@@ -359,9 +382,12 @@ static void assert_entered_in_order(const struct trace *t)
 {
 	for (size_t i = 0; i < t->n_events; i++) {
 		const struct event *e = &t->events[i];
-		/* An open that truncates leaves two events. */
-		bool second = e->kind == EVENT_TRUNCATE && strstr("openat creat", e->call);
-		ck_assert_uint_eq(e->entered, second ? i - 1 : i);
+		/* An open that truncates leaves two events; a splice may wait for others. */
+		bool second = e->kind == EVENT_TRUNCATE &&
+			      strstr("openat openat2 creat", e->call) &&
+			      t->events[i - 1].kind == EVENT_OPEN;
+		if (strcmp(e->call, "splice") != 0)
+			ck_assert_uint_eq(e->entered, second ? i - 1 : i);
 	}
 }
 
@@ -543,7 +569,6 @@ static const struct {
 } spoilers[] = {
 	{"mmap", "mmap: stores through a shared mapping of f"},
 	{"mprotect", "mprotect: stores through a shared mapping of f"},
-	{"tmpfile", "openat: O_TMPFILE"},
 	{"rename_in", "renameat: inside came from outside"},
 	{"rename_out", "renameat: inside was moved out"},
 	{"link_in", "linkat: inside is a file from outside"},
@@ -552,11 +577,11 @@ static const struct {
 	{"collapse", "fallocate: mode 0x8"},
 	{"mknod", "mknodat: pipe is neither"},
 	{"aio", "io_submit: on f"},
-	{"clone_file", "ioctl: command 0x40049409 on g"},
 	{"unknown", "system call 100000 is not in the table"},
 	{"old_architecture", "is of another architecture"},
 	{"x32", "is not in the table"},
 	{"untraced", "clone: flags 0x800000"},
+	{"listener", "seccomp: is not modelled"},
 };
 enum { N_SPOILERS = sizeof spoilers / sizeof *spoilers };
 

@@ -257,6 +257,9 @@ static int lower_make(struct lowering *l, const struct event *e)
 	static const uint8_t types[EVENT_KINDS_COUNT] = {[EVENT_CREATE] = INODE_FILE,
 							 [EVENT_MKDIR] = INODE_DIR,
 							 [EVENT_SYMLINK] = INODE_SYMLINK};
+	/* A file without a name is in no state until it is linked. */
+	if (e->kind == EVENT_CREATE && e->dir == 0)
+		return make_inode(l, e->ino, INODE_FILE, 0, NULL);
 	int rc = need_inode(l, e->dir, INODE_DIR);
 	if (!rc)
 		rc = need_name(l, e->name);

@@ -23,7 +23,7 @@ enum inode_type { INODE_FILE, INODE_DIR, INODE_SYMLINK };
 /* X(constant, name in text and listings).  The names are also the verbs of
  * the text form. */
 #define EVENT_KINDS(X)                                                                   \
-	X(CREATE, "creat")       /* a new file ino at dir/name */                        \
+	X(CREATE, "creat")       /* a new file ino at dir/name; dir 0: without a name */ \
 	X(MKDIR, "mkdir")        /* a new directory ino at dir/name */                   \
 	X(SYMLINK, "symlink")    /* a new symbolic link ino at dir/name to data */       \
 	X(LINK, "link")          /* ino is now also at dir/name */                       \

@@ -51,7 +51,8 @@ static void follow(struct join *j, const struct event *e)
 	case EVENT_MKDIR:
 	case EVENT_SYMLINK:
 	case EVENT_LINK:
-		put(j, e->dir, e->name, e->ino);
+		if (e->dir != 0)
+			put(j, e->dir, e->name, e->ino);
 		break;
 	case EVENT_UNLINK:
 	case EVENT_RMDIR:

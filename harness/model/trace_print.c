@@ -49,7 +49,8 @@ static void names_follow(struct names *names, const struct event *e)
 	case EVENT_MKDIR:
 	case EVENT_SYMLINK:
 	case EVENT_LINK:
-		names_set(names, e->ino, e->dir, e->name);
+		if (e->dir != 0)
+			names_set(names, e->ino, e->dir, e->name);
 		break;
 	case EVENT_RENAME:
 		names_set(names, names_find(names, e->dir2, e->name2), 0, NULL);
@@ -144,7 +145,10 @@ static void print_arguments(const struct names *names, const struct event *e, st
 	switch (e->kind) {
 	case EVENT_CREATE:
 	case EVENT_MKDIR:
-		put_entry(names, e->dir, e->name, out);
+		if (e->dir != 0)
+			put_entry(names, e->dir, e->name, out);
+		else
+			buf_string(out, "without a name");
 		buf_printf(out, "  (inode %u)", e->ino);
 		break;
 	case EVENT_SYMLINK:

@@ -287,6 +287,14 @@ static int make(struct parser *p, const struct verb *v)
 	return 0;
 }
 
+static int nameless(struct parser *p, const struct verb *v)
+{
+	struct event *e = trace_append(p->trace, v->kind);
+	e->ino = trace_new_inode(p->trace);
+	remember(p, e->ino, INODE_FILE, 0);
+	return 0;
+}
+
 static int link_(struct parser *p, const struct verb *v)
 {
 	uint32_t ino, dir;
@@ -496,6 +504,7 @@ static const struct verb verbs[] = {
 	{"start-symlink", start_inode, EVENT_SYMLINK, 0},
 	{"start-link", start_link, EVENT_LINK, 0},
 	{"creat", make, EVENT_CREATE, 0},
+	{"tmpfile", nameless, EVENT_CREATE, 0},
 	{"mkdir", make, EVENT_MKDIR, 0},
 	{"symlink", make, EVENT_SYMLINK, 0},
 	{"link", link_, EVENT_LINK, 0},

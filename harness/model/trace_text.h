@@ -6,6 +6,7 @@
  *   start-file PATH [DATA]      start-dir PATH      start-symlink PATH TARGET
  *   start-link PATH OLDPATH
  *   creat PATH                  mkdir PATH          symlink PATH TARGET
+ *   tmpfile                     (a file without a name, the next #N)
  *   link OLDPATH PATH           unlink PATH         rmdir PATH
  *   rename OLDPATH PATH         exchange PATH PATH
  *   write PATH OFFSET DATA      append PATH DATA

@@ -32,11 +32,14 @@ const uint32_t filter_arch = AUDIT_ARCH_AARCH64;
 enum {
 	O_TMPFILE_BIT = 020000000,
 	OPEN_CHANGES = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_TMPFILE_BIT,
-	/* Bits 8-15 of an ioctl command name its family. */
+	/* Bits 8-15 of an ioctl command name its family.  Those of terminals and of
+	 * sockets are what programs commonly use; all others may change a file. */
 	IOCTL_FAMILY = 0xff00,
-	IOCTL_BTRFS = 0x9400,
-	IOCTL_XFS = 'X' << 8,
-	IOCTL_EXT = 'f' << 8,
+	IOCTL_TERMINAL = 'T' << 8,
+	IOCTL_SOCKET = 0x8900,
+	CLOSE_UNSHARE = 1 << 1,	  /* CLOSE_RANGE_UNSHARE */
+	FILTER_LISTENER = 1 << 3, /* SECCOMP_FILTER_FLAG_NEW_LISTENER */
+	TREE_CLONE = 1,		  /* OPEN_TREE_CLONE */
 };
 
 struct code {
@@ -98,16 +101,15 @@ static void emit_file_ioctl(struct code *code)
 {
 	emit_load_arg(code, 1);
 	emit(code, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, IOCTL_FAMILY));
-	emit_return_if(code, BPF_JEQ, IOCTL_BTRFS, code->stop);
-	emit_return_if(code, BPF_JEQ, IOCTL_XFS, code->stop);
-	emit_return_if(code, BPF_JEQ, IOCTL_EXT, code->stop);
-	emit_return(code, SECCOMP_RET_ALLOW);
+	emit_return_if(code, BPF_JEQ, IOCTL_TERMINAL, SECCOMP_RET_ALLOW);
+	emit_return_if(code, BPF_JEQ, IOCTL_SOCKET, SECCOMP_RET_ALLOW);
+	emit_return(code, code->stop);
 }
 
-static void emit_marker(struct code *code)
+static void emit_value(struct code *code, unsigned arg, uint32_t value)
 {
-	emit_load_arg(code, 0);
-	emit_return_if(code, BPF_JEQ, MARKER_OPTION, code->stop);
+	emit_load_arg(code, arg);
+	emit_return_if(code, BPF_JEQ, value, code->stop);
 	emit_return(code, SECCOMP_RET_ALLOW);
 }
 
@@ -146,8 +148,23 @@ static void emit_tests(struct code *code, enum when when)
 	case UNSHARE_FLAGS:
 		emit_bits(code, 0, CLONE_NEWNS | CLONE_FILES);
 		break;
+	case CLOSE_FLAGS:
+		emit_bits(code, 2, CLOSE_UNSHARE);
+		break;
+	case FILTER_FLAGS:
+		emit_bits(code, 1, FILTER_LISTENER);
+		break;
+	case TREE_FLAGS:
+		emit_bits(code, 2, TREE_CLONE);
+		break;
+	case ADVICE_ARG2:
+		emit_value(code, 2, MADV_REMOVE);
+		break;
+	case ADVICE_ARG3:
+		emit_value(code, 3, MADV_REMOVE);
+		break;
 	case MARKER:
-		emit_marker(code);
+		emit_value(code, 0, MARKER_OPTION);
 		break;
 	}
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mem.h"
 #include "peer.h"
@@ -28,11 +29,12 @@ struct event *call_event(struct task *task, enum event_kind kind)
 static void add_note(struct recorder *r, struct task *task, unsigned flags, const char *text)
 {
 	size_t n = strlen(text);
-	for (size_t i = 0; i < r->trace->n_events; i++) {
-		const struct event *e = &r->trace->events[i];
-		if (e->kind == EVENT_NOTE && e->data_length == n && memcmp(e->data, text, n) == 0)
+	for (size_t i = 0; i < r->n_notes; i++) {
+		const struct event *e = &r->trace->events[r->notes[i]];
+		if (e->data_length == n && memcmp(e->data, text, n) == 0)
 			return;
 	}
+	*MEM_PUSH(r->notes, r->n_notes, r->notes_cap) = r->trace->n_events;
 	struct event *event = task && task->row ? call_event(task, EVENT_NOTE)
 						: trace_append(r->trace, EVENT_NOTE);
 	event->flags = (uint8_t)flags;
@@ -73,17 +75,39 @@ uint32_t call_identify(const struct recorder *recorder, int ours, const struct s
 	return ino;
 }
 
+void call_ignored(struct task *task)
+{
+	(void)task;
+}
+
+static void not_seen(struct task *task)
+{
+	call_inconclusive(task, "its descriptor cannot be looked up: the program hides itself");
+}
+
+bool call_opens_fd(struct task *task, int fd)
+{
+	struct call *call = &task->call;
+	if (call->fd >= 0)
+		close(call->fd);
+	call->fd = peer_fd(task, fd, &call->fd_shared);
+	if (call->fd == PEER_BLIND) {
+		call->fd = -1;
+		call->at_exit = not_seen;
+	}
+	return call->fd >= 0;
+}
+
 bool call_takes_fd(struct task *task, int fd)
 {
 	struct call *call = &task->call;
 	struct stat st;
-	call->fd = peer_fd(task, fd);
-	if (call->fd < 0 || fstat(call->fd, &st) != 0)
+	if (!call_opens_fd(task, fd) || fstat(call->fd, &st) != 0)
 		return false;
 	call->ino = call_identify(task->recorder, call->fd, &st);
 	if (call->ino == 0)
 		return false;
-	call->fd_flags = peer_fd_flags(task, fd, call->fd);
+	call->fd_flags = peer_fd_flags(task, fd);
 	return true;
 }
 
@@ -93,7 +117,8 @@ struct event *call_creates(struct task *task, enum event_kind kind, enum inode_t
 	struct recorder *r = task->recorder;
 	uint32_t ino = trace_new_inode(r->trace);
 	tree_add(&r->tree, ino, type, st);
-	tree_enter(&r->tree, dir, name, ino);
+	if (dir != 0)
+		tree_enter(&r->tree, dir, name, ino);
 	struct event *event = call_event(task, kind);
 	event->ino = ino;
 	event->dir = dir;

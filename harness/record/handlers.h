@@ -1,8 +1,8 @@
 /* What the recorder does at the calls that stop.
  *
  * A handler runs at the entry stop.  If it leaves task->call.at_exit NULL, the
- * call goes on unwatched; else that function runs at the exit stop, but only if
- * the call succeeded.  A handler that asks for exclusion while another call has
+ * call goes on unwatched; else that function runs at the exit stop, if the call
+ * succeeded (call.at_failure, if not).  A handler that asks for exclusion while another call has
  * it is run again, from scratch, when its turn comes: handlers leave no mark
  * but in task->call, task->from and task->to.
  *
@@ -31,6 +31,7 @@ void call_splice(struct task *task);
 void call_truncate(struct task *task);
 void call_ftruncate(struct task *task);
 void call_fallocate(struct task *task);
+void call_clone_range(struct task *task);
 
 /* handlers_sync.c */
 void call_fsync(struct task *task);
@@ -56,6 +57,10 @@ void call_mknod(struct task *task);
 void call_mknodat(struct task *task);
 
 /* handlers_other.c */
+void call_bind(struct task *task);
+void call_chdir(struct task *task);
+void call_close_range(struct task *task);
+void call_madvise(struct task *task);
 void call_mmap(struct task *task);
 void call_mprotect(struct task *task);
 void call_msync(struct task *task);
@@ -83,15 +88,23 @@ void call_inconclusive(struct task *task, const char *fmt, ...)
 void note_add(struct recorder *recorder, struct task *task, unsigned flags, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* An at_exit for a call that is only watched so that others wait for it. */
+void call_ignored(struct task *task);
+
 /* Opens a descriptor of the tracee as call.fd, with call.fd_flags, and finds
- * the inode, as call.ino.  False where that is no file under the root. */
+ * the inode, as call.ino.  False where that is no file under the root; where we
+ * may not look, the call spoils the run if it succeeds. */
 bool call_takes_fd(struct task *task, int fd);
+
+/* The first half of that: only call.fd. */
+bool call_opens_fd(struct task *task, int fd);
 
 /* The number of the file behind one of our descriptors, or 0: what is not
  * known, and what is only mistaken for a file that is gone. */
 uint32_t call_identify(const struct recorder *recorder, int ours, const struct stat *st);
 
-/* Makes a new inode known at dir/name, and appends its event. */
+/* Makes a new inode known at dir/name, and appends its event.  dir 0: it has no
+ * name. */
 struct event *call_creates(struct task *task, enum event_kind kind, enum inode_type type,
 			   uint32_t dir, const char *name, const struct stat *st);
 

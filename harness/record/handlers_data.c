@@ -1,10 +1,10 @@
 /* Calls that change what is in a file. */
 #include "handlers.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -71,11 +71,14 @@ static bool read_vector(const struct task *task, const struct source_bytes *from
 	return peer_gather(task, vector, count, out, n);
 }
 
-/* The n bytes that the call wrote at offset, from the caller's memory if that
- * can be: another thread may have changed the file since. */
+/* The n bytes that the call wrote at offset.  Where there is somebody else who
+ * might have changed the caller's memory since, they come from the file, which
+ * nobody else can have written to: the call was exclusive. */
 static bool read_bytes_written(const struct task *task, const struct source_bytes *from,
 			       uint64_t offset, uint8_t *out, size_t n)
 {
+	if (HASH_COUNT(task->recorder->tasks) > 1 && read_file(task, offset, out, n))
+		return true;
 	if (from->count > 0 && read_vector(task, from, out, n))
 		return true;
 	if (from->buffer != 0 && peer_read(task, from->buffer, out, n))
@@ -109,7 +112,7 @@ static void wrote(struct task *task, uint64_t offset, const struct source_bytes 
 /* The position after the call, less what it wrote: right for O_APPEND too. */
 static uint64_t offset_before(const struct task *task, unsigned fd_arg)
 {
-	return peer_fd_position(task, (int)task->call.args[fd_arg], task->call.fd) - task->call.ret;
+	return peer_fd_position(task, (int)task->call.args[fd_arg]) - task->call.ret;
 }
 
 /* Where a call that was given an offset wrote.  Linux appends to a file opened
@@ -222,10 +225,23 @@ void call_sendfile(struct task *task)
 	enter_write(task, 0, wrote_sendfile);
 }
 
+/* Whether there is something in the pipe that a descriptor of the tracee reads. */
+static bool is_pipe_filled(const struct task *task, int fd)
+{
+	bool shared;
+	int ours = peer_fd(task, fd, &shared);
+	struct pollfd ready = {.fd = ours, .events = POLLIN};
+	bool filled = shared && poll(&ready, 1, 0) == 1;
+	if (ours >= 0)
+		close(ours);
+	return filled;
+}
+
+/* It may wait for whoever fills the pipe. */
 void call_splice(struct task *task)
 {
 	enter_write(task, 2, wrote_copy);
-	task->call.exclusive = false; /* it may wait for whoever fills the pipe */
+	task->call.exclusive = task->call.at_exit && is_pipe_filled(task, (int)task->call.args[0]);
 }
 
 static void truncated(struct task *task)
@@ -249,25 +265,20 @@ static void truncated_unresolved(struct task *task)
 
 void call_truncate(struct task *task)
 {
-	char path[PATH_MAX], ours[PATH_BYTES];
-	if (!peer_string(task, task->call.args[0], path, sizeof path) ||
-	    !peer_path(task, AT_FDCWD, path, ours)) {
-		task->call.at_exit = truncated_unresolved;
-		return;
-	}
+	struct call *call = &task->call;
 	struct stat st;
-	task->call.fd = open(ours, O_PATH | O_CLOEXEC);
-	if (task->call.fd < 0 || fstat(task->call.fd, &st) != 0) {
-		/* Then the call will fail too, unless only ours is too long. */
-		if (errno == ENAMETOOLONG)
-			task->call.at_exit = truncated_unresolved;
+	peer_place(task, AT_FDCWD, call->args[0], 0, &task->to);
+	call->fd = peer_place_open(&task->to);
+	if (call->fd < 0 || fstat(call->fd, &st) != 0) {
+		/* Then the call will fail too, unless only we cannot follow. */
+		call->at_exit = truncated_unresolved;
 		return;
 	}
-	task->call.ino = call_identify(task->recorder, task->call.fd, &st);
-	if (task->call.ino == 0)
+	call->ino = call_identify(task->recorder, call->fd, &st);
+	if (call->ino == 0)
 		return;
-	task->call.exclusive = true;
-	task->call.at_exit = truncated;
+	call->exclusive = true;
+	call->at_exit = truncated;
 }
 
 static void allocated(struct task *task)
@@ -276,7 +287,8 @@ static void allocated(struct task *task)
 		 length = task->call.args[3];
 	const uint64_t zeroing =
 		FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE | FALLOC_FL_WRITE_ZEROES;
-	if (mode & ~(zeroing | FALLOC_FL_KEEP_SIZE)) {
+	/* (Unsharing blocks is allocating them.) */
+	if (mode & ~(zeroing | FALLOC_FL_KEEP_SIZE | FALLOC_FL_UNSHARE_RANGE)) {
 		call_inconclusive(task, "mode 0x%llx is not modelled", (unsigned long long)mode);
 		return;
 	}
@@ -290,7 +302,48 @@ static void allocated(struct task *task)
 		grow(task, offset + length);
 }
 
+/* A full disk may be noticed when a part has been done. */
+static void allocated_in_part(struct task *task)
+{
+	struct stat st;
+	const struct node *node = tree_node(&task->recorder->tree, task->call.ino);
+	if (fstat(task->call.fd, &st) == 0 && (uint64_t)st.st_size != node->size)
+		call_inconclusive(task, "failed, and yet changed the size");
+}
+
 void call_fallocate(struct task *task)
 {
 	enter_write(task, 0, allocated);
+	if (task->call.exclusive)
+		task->call.at_failure = allocated_in_part;
+}
+
+/* Sharing blocks by ioctl is like copy_file_range: FICLONE's argument is the
+ * descriptor to take all from, FICLONERANGE's points to a range. */
+static void cloned(struct task *task)
+{
+	static const struct source_bytes from_file;
+	const uint64_t *args = task->call.args;
+	struct file_clone_range range = {.src_fd = (int)args[2]};
+	struct stat st;
+	bool shared;
+	if ((uint32_t)args[1] == FICLONERANGE && !peer_read(task, args[2], &range, sizeof range)) {
+		call_inconclusive(task, "cannot read its range");
+		return;
+	}
+	int source = peer_fd(task, (int)range.src_fd, &shared);
+	if (range.src_length == 0 && (source < 0 || fstat(source, &st) != 0)) {
+		call_inconclusive(task, "cannot see what it copied from");
+	} else {
+		task->call.ret = range.src_length ? range.src_length
+						  : (uint64_t)st.st_size - range.src_offset;
+		wrote(task, range.dest_offset, &from_file);
+	}
+	if (source >= 0)
+		close(source);
+}
+
+void call_clone_range(struct task *task)
+{
+	enter_write(task, 0, cloned);
 }

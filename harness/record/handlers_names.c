@@ -3,8 +3,11 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "peer.h"
 
@@ -55,8 +58,7 @@ static void enter_names(struct task *task, void (*at_exit)(struct task *))
 /* A call with one place, which is task->to. */
 static void enter_name(struct task *task, int dirfd, uint64_t path, void (*at_exit)(struct task *))
 {
-	task->from = (struct place){.name = ""};
-	peer_place(task, dirfd, path, &task->to);
+	peer_place(task, dirfd, path, 0, &task->to);
 	enter_names(task, at_exit);
 }
 
@@ -73,6 +75,30 @@ static struct event *append_rename(struct task *task, enum event_kind kind, uint
 	return event;
 }
 
+/* The name that the call was given as its last is gone. */
+static void append_removal(struct task *task, enum event_kind kind, uint32_t ino)
+{
+	struct event *event = call_event(task, kind);
+	event->ino = ino;
+	event->dir = task->to.dir;
+	event->name = keep(task, task->to.name);
+}
+
+/* Where one of the two has no part in the trace, the other is renamed. */
+static void append_exchange(struct task *task, uint32_t from, uint32_t to)
+{
+	struct event *event = append_rename(
+		task, from == TREE_OTHER || to == TREE_OTHER ? EVENT_RENAME : EVENT_EXCHANGE, from);
+	if (from != TREE_OTHER)
+		return;
+	struct event e = *event;
+	event->ino = to;
+	event->dir = e.dir2;
+	event->name = e.name2;
+	event->dir2 = e.dir;
+	event->name2 = e.name;
+}
+
 static void exchanged(struct task *task, uint32_t from, uint32_t to)
 {
 	struct tree *tree = &task->recorder->tree;
@@ -82,7 +108,7 @@ static void exchanged(struct task *task, uint32_t from, uint32_t to)
 	}
 	if (from == to)
 		return;
-	append_rename(task, EVENT_EXCHANGE, from);
+	append_exchange(task, from, to);
 	tree_remove(tree, task->from.dir, task->from.name);
 	tree_remove(tree, task->to.dir, task->to.name);
 	tree_enter(tree, task->from.dir, task->from.name, to);
@@ -92,9 +118,14 @@ static void exchanged(struct task *task, uint32_t from, uint32_t to)
 static void moved(struct task *task, uint32_t from, uint32_t to)
 {
 	struct tree *tree = &task->recorder->tree;
-	if (from == to)
-		return; /* two names of one file: the call does nothing */
-	append_rename(task, EVENT_RENAME, from);
+	struct stat st;
+	/* Two names of one file: the call does nothing. */
+	if (from == to && (from != TREE_OTHER || peer_place_stat(&task->from, &st)))
+		return;
+	if (from != TREE_OTHER)
+		append_rename(task, EVENT_RENAME, from);
+	else if (to != 0 && to != TREE_OTHER)
+		append_removal(task, EVENT_UNLINK, to);
 	tree_remove(tree, task->from.dir, task->from.name);
 	if (to != 0)
 		tree_remove(tree, task->to.dir, task->to.name);
@@ -129,8 +160,8 @@ static void renamed(struct task *task)
 static void enter_rename(struct task *task, int from_dirfd, uint64_t from, int to_dirfd,
 			 uint64_t to)
 {
-	peer_place(task, from_dirfd, from, &task->from);
-	peer_place(task, to_dirfd, to, &task->to);
+	peer_place(task, from_dirfd, from, 0, &task->from);
+	peer_place(task, to_dirfd, to, 0, &task->to);
 	enter_names(task, renamed);
 }
 
@@ -160,10 +191,15 @@ static bool stat_new(struct task *task, struct stat *st)
 		call_inconclusive(task, "%s was removed by something not recorded", task->to.name);
 		return false;
 	}
-	if (lstat(task->to.path, st) == 0)
+	if (peer_place_stat(&task->to, st))
 		return true;
 	call_inconclusive(task, "cannot see %s, which it made", task->to.name);
 	return false;
+}
+
+static bool is_other(const struct stat *st)
+{
+	return !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode) && !S_ISLNK(st->st_mode);
 }
 
 static void linked(struct task *task)
@@ -171,7 +207,7 @@ static void linked(struct task *task)
 	struct recorder *r = task->recorder;
 	struct stat st;
 	if (!is_ours(task, &task->to)) {
-		uint32_t ino = lstat(task->to.path, &st) == 0 ? tree_identify(&r->tree, &st) : 0;
+		uint32_t ino = peer_place_stat(&task->to, &st) ? tree_identify(&r->tree, &st) : 0;
 		if (ino != 0 && tree_node(&r->tree, ino)->links > 0)
 			call_inconclusive(task, "a name outside the data directory (%s)",
 					  task->to.name);
@@ -179,8 +215,13 @@ static void linked(struct task *task)
 	}
 	if (!stat_new(task, &st))
 		return;
+	if (is_other(&st)) {
+		tree_enter(&r->tree, task->to.dir, task->to.name, TREE_OTHER);
+		return;
+	}
 	uint32_t ino = tree_identify(&r->tree, &st);
-	if (ino == 0 || tree_node(&r->tree, ino)->links == 0) {
+	const struct node *node = &r->tree.nodes[ino];
+	if (ino == 0 || (node->links == 0 && !node->nameless)) {
 		call_inconclusive(task, "%s is a file from outside the data directory",
 				  task->to.name);
 		return;
@@ -253,8 +294,8 @@ void call_mkdirat(struct task *task)
 	enter_name(task, (int)task->call.args[0], task->call.args[1], made_dir);
 }
 
-/* A regular file made by mknod is like one made by open; others are not
- * modelled. */
+/* A regular file made by mknod is like one made by open; others are in no crash
+ * state, and a program that makes some wants them there. */
 static void made_node(struct task *task)
 {
 	struct stat st;
@@ -264,6 +305,8 @@ static void made_node(struct task *task)
 		call_creates(task, EVENT_CREATE, INODE_FILE, task->to.dir, task->to.name, &st);
 	else
 		call_inconclusive(task, "%s is neither a file nor a directory", task->to.name);
+	if (!S_ISREG(st.st_mode))
+		tree_enter(&task->recorder->tree, task->to.dir, task->to.name, TREE_OTHER);
 }
 
 void call_mknod(struct task *task)
@@ -276,6 +319,27 @@ void call_mknodat(struct task *task)
 	enter_name(task, (int)task->call.args[0], task->call.args[1], made_node);
 }
 
+/* A socket's name is no more than a place to meet, which every start makes anew. */
+static void bound(struct task *task)
+{
+	struct stat st;
+	if (is_ours(task, &task->to) && stat_new(task, &st))
+		tree_enter(&task->recorder->tree, task->to.dir, task->to.name, TREE_OTHER);
+}
+
+void call_bind(struct task *task)
+{
+	struct sockaddr_un address = {0};
+	size_t n = (size_t)task->call.args[2], family = offsetof(struct sockaddr_un, sun_path);
+	if (n <= family || n > sizeof address ||
+	    !peer_read(task, task->call.args[1], &address, n) || address.sun_family != AF_UNIX ||
+	    address.sun_path[0] == '\0')
+		return;
+	snprintf(task->to.path, sizeof task->to.path, "%.*s", (int)(n - family), address.sun_path);
+	peer_place_path(task, AT_FDCWD, 0, &task->to);
+	enter_names(task, bound);
+}
+
 /* Names that go */
 
 static void removed(struct task *task, enum event_kind kind)
@@ -285,10 +349,8 @@ static void removed(struct task *task, enum event_kind kind)
 	uint32_t ino = known(task, &task->to);
 	if (ino == 0)
 		return;
-	struct event *event = call_event(task, kind);
-	event->ino = ino;
-	event->dir = task->to.dir;
-	event->name = keep(task, task->to.name);
+	if (ino != TREE_OTHER)
+		append_removal(task, kind, ino);
 	tree_remove(&task->recorder->tree, task->to.dir, task->to.name);
 }
 

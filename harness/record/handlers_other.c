@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/fs.h>
 #include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,21 @@ void call_msync(struct task *task)
 		task->call.at_exit = synced_mapping;
 }
 
+static void removed_range(struct task *task)
+{
+	char *path = path_of(task, task->call.ino);
+	call_inconclusive(task, "MADV_REMOVE in a mapping of %s is not modelled", path);
+	free(path);
+}
+
+/* Of the mappings in the range only the first is looked at: the others are of
+ * the same file, or the call is a rare one indeed. */
+void call_madvise(struct task *task)
+{
+	if (is_mapping_of_ours(task))
+		task->call.at_exit = removed_range;
+}
+
 /* Ways around */
 
 static void succeeded(struct task *task)
@@ -135,11 +151,6 @@ void call_unmodelled(struct task *task)
 	task->call.at_exit = succeeded;
 }
 
-static void refused(struct task *task)
-{
-	(void)task; /* unreachable: a refused call has failed */
-}
-
 void call_refused(struct task *task)
 {
 	if (registers_refuse(task->tid, ENOSYS) != 0) {
@@ -147,7 +158,7 @@ void call_refused(struct task *task)
 		return;
 	}
 	note_add(task->recorder, task, 0, "%s: answered with ENOSYS", task->row->name);
-	task->call.at_exit = refused;
+	task->call.at_exit = call_ignored;
 }
 
 static void submitted(struct task *task)
@@ -168,9 +179,6 @@ void call_io_submit(struct task *task)
 			return; /* the call will fail here too */
 		bool reads = block.aio_lio_opcode == IOCB_CMD_PREAD ||
 			     block.aio_lio_opcode == IOCB_CMD_PREADV;
-		if (task->call.fd >= 0)
-			close(task->call.fd);
-		task->call.fd = -1;
 		if (!reads && call_takes_fd(task, (int)block.aio_fildes)) {
 			task->call.at_exit = submitted;
 			return;
@@ -183,6 +191,12 @@ static bool is_harmless_ioctl(uint32_t command)
 {
 	enum { DIRECTION_AND_SIZE = 0xffff0000 };
 	switch (command & ~(uint32_t)DIRECTION_AND_SIZE) {
+	case 1:		     /* FIBMAP */
+	case 2:		     /* FIGETBSZ */
+	case 0x15 << 8:	     /* FS_IOC_GETFSUUID */
+	case 0x15 << 8 | 1:  /* FS_IOC_GETFSSYSFSPATH */
+	case 'v' << 8 | 1:   /* FS_IOC_GETVERSION */
+	case 'v' << 8 | 2:   /* FS_IOC_SETVERSION */
 	case 'f' << 8 | 1:   /* FS_IOC_GETFLAGS */
 	case 'f' << 8 | 2:   /* FS_IOC_SETFLAGS */
 	case 'f' << 8 | 11:  /* FS_IOC_FIEMAP */
@@ -191,6 +205,7 @@ static bool is_harmless_ioctl(uint32_t command)
 	case 'X' << 8 | 119: /* FIFREEZE */
 	case 'X' << 8 | 120: /* FITHAW */
 	case 'X' << 8 | 121: /* FITRIM */
+	case 0x94 << 8 | 49: /* FS_IOC_GETFSLABEL */
 	case 0x94 << 8 | 54: /* FIDEDUPERANGE */
 		return true;
 	default:
@@ -208,8 +223,10 @@ static void controlled(struct task *task)
 
 void call_ioctl(struct task *task)
 {
-	if (!is_harmless_ioctl((uint32_t)task->call.args[1]) &&
-	    call_takes_fd(task, (int)task->call.args[0]))
+	if ((uint32_t)task->call.args[1] == FICLONE || (uint32_t)task->call.args[1] == FICLONERANGE)
+		call_clone_range(task);
+	else if (!is_harmless_ioctl((uint32_t)task->call.args[1]) &&
+		 call_takes_fd(task, (int)task->call.args[0]))
 		task->call.at_exit = controlled;
 }
 
@@ -220,11 +237,17 @@ static void stop_sharing(struct process *process)
 	process->pidfd = -1;
 }
 
+static void cloned_oddly(struct task *task)
+{
+	call_inconclusive(task, "flags 0x%llx are not modelled",
+			  (unsigned long long)task->call.flags);
+}
+
 static void enter_clone(struct task *task, uint64_t flags)
 {
 	if (flags & CLONE_ODD) {
-		call_inconclusive(task, "flags 0x%llx are not modelled",
-				  (unsigned long long)(flags & CLONE_ODD));
+		task->call.flags = flags & CLONE_ODD;
+		task->call.at_exit = cloned_oddly;
 		return;
 	}
 	/* A descriptor table for each thread: /proc can look those up. */
@@ -242,6 +265,19 @@ void call_clone3(struct task *task)
 	uint64_t flags; /* the first member of struct clone_args */
 	if (peer_read(task, task->call.args[0], &flags, sizeof flags))
 		enter_clone(task, flags);
+}
+
+/* Only stops where the thread gets a table of its own. */
+void call_close_range(struct task *task)
+{
+	stop_sharing(task->process);
+}
+
+/* Waits for calls that may be relative to the directory. */
+void call_chdir(struct task *task)
+{
+	task->call.exclusive = true;
+	task->call.at_exit = call_ignored;
 }
 
 void call_unshare(struct task *task)

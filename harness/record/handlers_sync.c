@@ -3,8 +3,6 @@
 
 #include <sys/stat.h>
 
-#include "peer.h"
-
 static void synced(struct task *task)
 {
 	bool data_only = task->row->enter == call_fdatasync;
@@ -45,8 +43,7 @@ void call_sync(struct task *task)
 void call_syncfs(struct task *task)
 {
 	struct stat st;
-	task->call.fd = peer_fd(task, (int)task->call.args[0]);
-	if (task->call.fd >= 0 && fstat(task->call.fd, &st) == 0 &&
+	if (call_opens_fd(task, (int)task->call.args[0]) && fstat(task->call.fd, &st) == 0 &&
 	    st.st_dev == task->recorder->root_dev)
 		task->call.at_exit = synced_all;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,13 +46,21 @@ bool peer_string(const struct task *task, uint64_t addr, char *out, size_t size)
 	return false;
 }
 
-int peer_fd(const struct task *task, int fd)
+int peer_fd(const struct task *task, int fd, bool *shared)
 {
-	if (task->process->pidfd >= 0)
-		return (int)syscall(SYS_pidfd_getfd, task->process->pidfd, fd, 0);
+	*shared = false;
+	if (task->process->pidfd >= 0) {
+		int ours = (int)syscall(SYS_pidfd_getfd, task->process->pidfd, fd, 0);
+		*shared = ours >= 0;
+		if (ours >= 0)
+			return ours;
+	}
+	/* The descriptor table asked for is that of the process's first thread, which
+	 * may have ended before the others. */
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/fd/%d", task->tid, fd);
-	return open(path, O_PATH | O_CLOEXEC);
+	int ours = open(path, O_PATH | O_CLOEXEC);
+	return ours >= 0 || errno == ENOENT ? ours : PEER_BLIND;
 }
 
 struct fd_info {
@@ -77,15 +86,15 @@ static struct fd_info read_fd_info(const struct task *task, int fd)
 	return info;
 }
 
-int peer_fd_flags(const struct task *task, int fd, int ours)
+int peer_fd_flags(const struct task *task, int fd)
 {
-	return task->process->pidfd >= 0 ? fcntl(ours, F_GETFL) : read_fd_info(task, fd).flags;
+	return task->call.fd_shared ? fcntl(task->call.fd, F_GETFL) : read_fd_info(task, fd).flags;
 }
 
-uint64_t peer_fd_position(const struct task *task, int fd, int ours)
+uint64_t peer_fd_position(const struct task *task, int fd)
 {
-	return task->process->pidfd >= 0 ? (uint64_t)lseek(ours, 0, SEEK_CUR)
-					 : read_fd_info(task, fd).position;
+	return task->call.fd_shared ? (uint64_t)lseek(task->call.fd, 0, SEEK_CUR)
+				    : read_fd_info(task, fd).position;
 }
 
 bool peer_fd_path(int ours, char *out)
@@ -104,58 +113,173 @@ bool peer_fd_path(int ours, char *out)
 	return true;
 }
 
-bool peer_path(const struct task *task, int dirfd, const char *path, char *out)
+/* Paths.  What a path means is looked up by the kernel, from a directory of the
+ * tracee's (BASE, a link in /proc that leads there).  Links in /proc are followed
+ * nowhere else, since "self" in a path would be us. */
+
+enum { BASE_BYTES = 64 };
+
+/* The length of a leading "cwd", "root" or "fd/N" that ends a component, or 0. */
+static size_t magic_length(const char *path)
 {
-	static const char self[] = "/proc/self/", thread[] = "/proc/thread-self/";
-	int n;
-	/* In /proc, "self" is the tracee. */
-	if (strncmp(path, self, sizeof self - 1) == 0)
-		n = snprintf(out, PATH_BYTES, "/proc/%d/%s", task->tid, path + sizeof self - 1);
-	else if (strncmp(path, thread, sizeof thread - 1) == 0)
-		n = snprintf(out, PATH_BYTES, "/proc/%d/%s", task->tid, path + sizeof thread - 1);
-	else if (path[0] == '/')
-		n = snprintf(out, PATH_BYTES, "%s", path);
-	else if (dirfd == AT_FDCWD)
-		n = snprintf(out, PATH_BYTES, "/proc/%d/cwd/%s", task->tid, path);
-	else
-		n = snprintf(out, PATH_BYTES, "/proc/%d/fd/%d/%s", task->tid, dirfd, path);
-	return n >= 0 && n < PATH_BYTES;
+	size_t n = strncmp(path, "cwd", 3) == 0	   ? 3
+		   : strncmp(path, "root", 4) == 0 ? 4
+		   : strncmp(path, "fd/", 3) == 0  ? 3 + strspn(path + 3, "0123456789")
+						   : 0;
+	return n <= 20 && (path[n] == '/' || path[n] == '\0') ? n : 0;
 }
 
-/* Looks up the directory that holds the last component. */
-static void find_dir(const struct task *task, struct place *place)
+/* The same for "/proc/N/cwd" and the like: the tracee's numbers are ours. */
+static size_t numbered_base(const char *path, char *base)
 {
-	const struct recorder *r = task->recorder;
+	static const char proc[] = "/proc/";
+	size_t n = sizeof proc - 1;
+	if (strncmp(path, proc, n) != 0)
+		return 0;
+	size_t digits = strspn(path + n, "0123456789");
+	if (digits == 0 || digits > 10 || path[n + digits] != '/')
+		return 0;
+	n += digits + 1;
+	size_t length = magic_length(path + n);
+	if (length > 0)
+		snprintf(base, BASE_BYTES, "%.*s", (int)(n + length), path);
+	return length > 0 ? n + length : 0;
+}
+
+/* Where a path begins with a link in /proc, writes it to base as it is for the
+ * tracee and returns how much of the path that was; else 0. */
+static size_t magic_base(const struct task *task, const char *path, char *base)
+{
+	static const struct {
+		const char *prefix, *link; /* link NULL: the path goes on with it */
+	} links[] = {
+		{"/proc/self/", NULL},	{"/proc/thread-self/", NULL}, {"/dev/fd/", "fd/"},
+		{"/dev/stdin", "fd/0"}, {"/dev/stdout", "fd/1"},      {"/dev/stderr", "fd/2"},
+	};
+	for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+		size_t n = strlen(links[i].prefix);
+		char link[32];
+		if (strncmp(path, links[i].prefix, n) != 0)
+			continue;
+		snprintf(link, sizeof link, "%s%.20s", links[i].link ? links[i].link : "",
+			 path + n);
+		size_t length = magic_length(link);
+		if (length == 0)
+			return 0;
+		snprintf(base, BASE_BYTES, "/proc/%d/%.*s", task->tid, (int)length, link);
+		return n + length - (links[i].link ? strlen(links[i].link) : 0);
+	}
+	return numbered_base(path, base);
+}
+
+/* Opens what a path leads to from a directory.  (Where openat2 is forbidden, as
+ * in some containers, links in /proc are followed.) */
+static int open_from(int base, const char *path, uint64_t flags, uint64_t resolve)
+{
+	struct open_how how = {.flags = flags | O_PATH | O_CLOEXEC,
+			       .resolve = resolve | RESOLVE_NO_MAGICLINKS};
+	int fd = (int)syscall(SYS_openat2, base, path, &how, sizeof how);
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = openat(base, path, (int)how.flags);
+	return fd;
+}
+
+/* Opens the directory that a path begins at, and moves *path on. */
+static int open_base(const struct task *task, int dirfd, uint64_t resolve, const char **path)
+{
+	char base[BASE_BYTES];
+	size_t skip = magic_base(task, *path, base);
+	if (skip > 0 && !(resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH))) {
+		*path += skip;
+		*path += strspn(*path, "/");
+	} else if (**path == '/' && !(resolve & RESOLVE_IN_ROOT)) {
+		snprintf(base, sizeof base, "/");
+	} else if (dirfd == AT_FDCWD) {
+		snprintf(base, sizeof base, "/proc/%d/cwd", task->tid);
+	} else {
+		snprintf(base, sizeof base, "/proc/%d/fd/%d", task->tid, dirfd);
+	}
+	return open(base, O_PATH | O_CLOEXEC);
+}
+
+/* Looks up the directory of `name`, which is within place->path; `from` is where
+ * in it the part begins that is relative to base. */
+static void find_dir(const struct task *task, struct place *place, int base, char *from, char *name,
+		     uint64_t resolve)
+{
 	struct stat st;
-	char *slash = strrchr(place->path, '/');
-	place->name = slash + 1;
-	if (strcmp(place->name, ".") == 0 || strcmp(place->name, "..") == 0)
-		return; /* no name that a call could make or remove */
-	char after = slash[1];
-	/* "dir/" rather than "dir": through a link in /proc, and nothing else. */
-	slash[1] = '\0';
-	int rc = stat(place->path, &st);
-	slash[1] = after;
-	if (rc != 0) {
+	char first = *name;
+	*name = '\0';
+	place->at = open_from(base, *from ? from : ".", O_DIRECTORY, resolve);
+	*name = first;
+	if (place->at < 0 || fstat(place->at, &st) != 0) {
 		place->unresolved = true;
 		return;
 	}
-	place->dir = tree_identify_dir(&r->tree, &st);
+	place->name = name;
+	/* No name that a call could make or remove. */
+	if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+		place->dir = tree_identify_dir(&task->recorder->tree, &st);
 }
 
-void peer_place(const struct task *task, int dirfd, uint64_t addr, struct place *place)
+void peer_place_path(const struct task *task, int dirfd, uint64_t resolve, struct place *place)
 {
-	char path[PATH_MAX];
-	*place = (struct place){.name = ""};
-	if (!peer_string(task, addr, path, sizeof path) ||
-	    !peer_path(task, dirfd, path, place->path)) {
+	char *path = place->path;
+	size_t n = strlen(path);
+	while (n > 1 && path[n - 1] == '/')
+		path[--n] = '\0';
+	const char *rest = path;
+	place->name = "";
+	place->dir = 0;
+	place->unresolved = false;
+	place->at = open_base(task, dirfd, resolve, &rest);
+	if (place->at < 0 || *path == '\0') {
 		place->unresolved = true;
 		return;
 	}
-	size_t n = strlen(place->path);
-	while (n > 1 && place->path[n - 1] == '/')
-		place->path[--n] = '\0';
-	find_dir(task, place);
+	char *from = path + (rest - path), *slash = strrchr(from, '/');
+	if (*from == '\0')
+		return; /* a link in /proc and nothing else */
+	int base = place->at;
+	find_dir(task, place, base, from, slash ? slash + 1 : from, resolve);
+	close(base);
+}
+
+void peer_place(const struct task *task, int dirfd, uint64_t addr, uint64_t resolve,
+		struct place *place)
+{
+	if (peer_string(task, addr, place->path, sizeof place->path)) {
+		peer_place_path(task, dirfd, resolve, place);
+		return;
+	}
+	place->path[0] = '\0';
+	place->name = "";
+	place->dir = 0;
+	place->unresolved = true;
+}
+
+int peer_place_open(const struct place *place)
+{
+	if (place->at >= 0 && !*place->name)
+		return fcntl(place->at, F_DUPFD_CLOEXEC, 0);
+	errno = ENOENT;
+	return place->at >= 0 ? open_from(place->at, place->name, 0, 0) : -1;
+}
+
+bool peer_place_stat(const struct place *place, struct stat *st)
+{
+	return place->at >= 0 && *place->name &&
+	       fstatat(place->at, place->name, st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void peer_place_release(struct place *place)
+{
+	if (place->at >= 0)
+		close(place->at);
+	place->at = -1;
+	place->name = "";
+	place->dir = 0;
+	place->unresolved = false;
 }
 
 bool peer_mapping(const struct task *task, uint64_t addr, struct stat *st)

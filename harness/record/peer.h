@@ -20,26 +20,40 @@ bool peer_gather(const struct task *task, const struct iovec *from, size_t n_fro
 /* A string with its zero byte.  False if it does not fit or cannot be read. */
 bool peer_string(const struct task *task, uint64_t addr, char *out, size_t size);
 
-/* A descriptor of our own for the tracee's, or -1; the caller closes it.  It
- * is good for fstat and, as /proc/self/fd/N, for readlink and open; whether it
- * shares the tracee's position is for peer_fd_position to know. */
-int peer_fd(const struct task *task, int fd);
+/* A descriptor of our own for the tracee's; the caller closes it.  It is good
+ * for fstat and, as /proc/self/fd/N, for readlink and open; *shared tells
+ * whether it has the tracee's position and flags.  -1 where the tracee has no
+ * such descriptor; PEER_BLIND where we may not look. */
+enum { PEER_BLIND = -2 };
+int peer_fd(const struct task *task, int fd, bool *shared);
 
-/* The flags and the position of the tracee's descriptor fd; ours is what
- * peer_fd gave for it. */
-int peer_fd_flags(const struct task *task, int fd, int ours);
-uint64_t peer_fd_position(const struct task *task, int fd, int ours);
+/* The flags and the position of the tracee's descriptor fd, of which call.fd
+ * is ours. */
+int peer_fd_flags(const struct task *task, int fd);
+uint64_t peer_fd_position(const struct task *task, int fd);
 
 /* The path behind one of our descriptors, PATH_MAX bytes at out.  A file that
  * has lost its name has " (deleted)" cut off.  False if there is none. */
 bool peer_fd_path(int ours, char *out);
 
-/* What the tracee means by a path relative to dirfd (AT_FDCWD or one of its
- * descriptors), for our own calls, PATH_BYTES at out.  False if too long. */
-bool peer_path(const struct task *task, int dirfd, const char *path, char *out);
+/* Looks up the directory of what the tracee means by the path at addr, relative
+ * to dirfd (AT_FDCWD or one of its descriptors); resolve: RESOLVE_… flags that
+ * the call has.  place must be a released one. */
+void peer_place(const struct task *task, int dirfd, uint64_t addr, uint64_t resolve,
+		struct place *place);
 
-/* The same for a path in its memory, with the directory looked up. */
-void peer_place(const struct task *task, int dirfd, uint64_t addr, struct place *place);
+/* The same for the path that place->path holds. */
+void peer_place_path(const struct task *task, int dirfd, uint64_t resolve, struct place *place);
+
+/* A descriptor (O_PATH) of what is at the place, symbolic links followed, or -1
+ * with errno; the caller closes it. */
+int peer_place_open(const struct place *place);
+
+/* What is at the place, links not followed.  False if nothing is. */
+bool peer_place_stat(const struct place *place, struct stat *st);
+
+/* Closes what it holds; it is nowhere then. */
+void peer_place_release(struct place *place);
 
 /* What is mapped at addr: as stat would show it (st_dev and st_ino only).
  * False if it is nothing, or no file. */

@@ -167,6 +167,7 @@ int record_run(const struct record_options *options, struct trace *trace,
 		rc = check(&r, err);
 	if (rc == ERR_OK)
 		trace_seal(trace);
+	free(r.notes);
 	tree_finish(&r.tree);
 	pthread_cond_destroy(&r.done_cond);
 	pthread_mutex_destroy(&r.lock);

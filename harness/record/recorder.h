@@ -20,15 +20,13 @@
 #include "trace.h"
 #include "tree.h"
 
-/* A path as the tracer can use it: a prefix in /proc and what the tracee gave. */
-enum { PATH_BYTES = PATH_MAX + 64 };
-
 /* Where a path leads: a name in a directory. */
 struct place {
-	char path[PATH_BYTES]; /* without trailing slashes */
-	const char *name;      /* within path: its last component */
-	uint32_t dir;	       /* 0: not under the root */
-	bool unresolved;       /* the directory cannot be looked up */
+	char path[PATH_MAX]; /* as the tracee gave it, without trailing slashes */
+	const char *name;    /* its last component; "": what is meant is `at` itself */
+	int at;		     /* our descriptor of the directory, or -1; closed after the call */
+	uint32_t dir;	     /* 0: not under the root */
+	bool unresolved;     /* the directory cannot be looked up */
 };
 
 /* A system call between its two stops. */
@@ -42,11 +40,15 @@ struct call {
 	bool recorded; /* it left an event */
 	/* At the entry stop a handler that wants the exit stop sets this. */
 	void (*at_exit)(struct task *task);
+	/* The same where the call has failed and may have done something all the
+	 * same; needs at_exit too. */
+	void (*at_failure)(struct task *task);
 	/* Set with at_exit: no other such call may be between its stops now.
 	 * Must not be set where the call may wait for another thread. */
 	bool exclusive;
 	/* What handlers keep from one stop to the other. */
-	int fd;	      /* see peer_fd; -1; closed after the call */
+	int fd; /* see peer_fd; -1; closed after the call */
+	bool fd_shared;
 	int fd_flags; /* as fcntl F_GETFL gives them */
 	uint32_t ino;
 	uint64_t flags;
@@ -84,9 +86,11 @@ struct recorder {
 
 	pid_t first; /* the process that was started */
 	struct process *processes;
-	uint16_t n_threads;    /* numbers given */
-	struct task *holder;   /* whose exclusive call is between its stops */
-	struct task *waiting;  /* at their entry stops until the holder is done */
+	uint16_t n_threads;   /* numbers given */
+	struct task *holder;  /* whose exclusive call is between its stops */
+	struct task *waiting; /* at their entry stops until the holder is done */
+	size_t *notes;	      /* which events are notes */
+	size_t n_notes, notes_cap;
 	const char *in_flight; /* a call whose thread was killed in it, or NULL */
 	struct acks acks;
 	bool mapped; /* a file under the root is mapped shared */

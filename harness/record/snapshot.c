@@ -89,6 +89,7 @@ static int take_entry(struct snapshot *s, int parent, uint32_t dir, const char *
 		return take_opened(s, parent, dir, name, path, &st);
 	if (S_ISLNK(st.st_mode))
 		return take_symlink(s, parent, dir, name, path, &st);
+	tree_enter(s->tree, dir, name, TREE_OTHER);
 	return ERR_OK;
 }
 

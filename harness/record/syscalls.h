@@ -18,9 +18,14 @@ enum when {
 	SHARED_MAP,    /* mmap of a file, shared */
 	MADE_WRITABLE, /* mprotect with PROT_WRITE */
 	SYNC_FLAG,     /* msync with MS_SYNC */
-	FILE_IOCTL,    /* of the families that file systems use */
+	FILE_IOCTL,    /* of the families that file systems may use */
 	CLONE_FLAGS,   /* out of our sight, into another mount namespace, or odd */
 	UNSHARE_FLAGS,
+	CLOSE_FLAGS,  /* close_range that first makes a descriptor table of its own */
+	FILTER_FLAGS, /* seccomp with a listener, which may let calls pass by us */
+	TREE_FLAGS,   /* open_tree that makes a mount of its own */
+	ADVICE_ARG2,  /* MADV_REMOVE */
+	ADVICE_ARG3,
 	MARKER, /* prctl with MARKER_OPTION */
 };
 
@@ -39,6 +44,9 @@ extern const struct syscall_row syscall_table[];
 /* The row with that index, or NULL where there is none or its number on this
  * machine is another.  (The filter reports the index of the row it stops at.) */
 const struct syscall_row *syscall_row(size_t index, uint64_t number);
+
+/* The row of a number on this machine, or NULL. */
+const struct syscall_row *syscall_row_of_number(uint64_t number);
 
 /* The row's number on this machine, or -1. */
 int syscall_number(const struct syscall_row *row);

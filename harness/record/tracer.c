@@ -21,12 +21,14 @@
 #include "handlers.h"
 #include "mem.h"
 #include "peer.h"
+#include "registers.h"
 #include "spawn.h"
 #include "unwind.h"
 
 enum {
 	OPTIONS = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
-		  PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL,
+		  PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC |
+		  PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL,
 	SYSCALL_STOP = SIGTRAP | 0x80,
 };
 
@@ -93,7 +95,7 @@ static struct task *task_get(struct recorder *r, pid_t tid)
 	task->tid = tid;
 	task->recorder = r;
 	task->number = r->n_threads++;
-	task->call.fd = -1;
+	task->call.fd = task->from.at = task->to.at = -1;
 	task->process = process_get(r, peer_process(tid));
 	pthread_mutex_lock(&r->lock);
 	HASH_ADD(hh, r->tasks, tid, sizeof task->tid, task);
@@ -106,6 +108,18 @@ static struct task *task_get(struct recorder *r, pid_t tid)
 
 static void let_next_in(struct recorder *r);
 
+/* Gives up what a handler has looked up. */
+static void call_release(struct task *task)
+{
+	struct call *call = &task->call;
+	if (call->fd >= 0)
+		close(call->fd);
+	call->fd = -1;
+	call->at_exit = call->at_failure = NULL;
+	peer_place_release(&task->from);
+	peer_place_release(&task->to);
+}
+
 /* Ends the call that a task is in. */
 static void call_finish(struct task *task)
 {
@@ -113,10 +127,7 @@ static void call_finish(struct task *task)
 	if (task->call.recorded)
 		r->result->calls++;
 	task->call.recorded = false;
-	if (task->call.fd >= 0)
-		close(task->call.fd);
-	task->call.fd = -1;
-	task->call.at_exit = NULL;
+	call_release(task);
 	task->row = NULL;
 	if (r->holder == task) {
 		r->holder = NULL;
@@ -173,17 +184,14 @@ static void call_begin(struct task *task)
 {
 	struct recorder *r = task->recorder;
 	struct call *call = &task->call;
-	call->at_exit = NULL;
+	call_release(task);
 	call->exclusive = false;
 	acks_take(r, NULL);
 	call->entered = (uint32_t)r->trace->n_events;
 	call->flags = 0;
 	task->row->enter(task);
 	if (call->at_exit && call->exclusive && r->holder) {
-		if (call->fd >= 0)
-			close(call->fd);
-		call->fd = -1;
-		call->at_exit = NULL;
+		call_release(task);
 		wait_for_turn(r, task);
 		return;
 	}
@@ -204,6 +212,16 @@ static void let_next_in(struct recorder *r)
 	}
 }
 
+/* The row of the call.  Our filter reports it; a filter of the program's own that
+ * stops too reports what it likes. */
+static const struct syscall_row *find_row(const struct __ptrace_syscall_info *info)
+{
+	if (info->arch != filter_arch)
+		return NULL;
+	const struct syscall_row *row = syscall_row(info->seccomp.ret_data, info->seccomp.nr);
+	return row ? row : syscall_row_of_number(info->seccomp.nr);
+}
+
 static void on_unknown(struct task *task, const struct __ptrace_syscall_info *info)
 {
 	unsigned long long number = info->seccomp.nr;
@@ -222,11 +240,13 @@ static void on_entry(struct task *task)
 		resume(task, 0);
 		return;
 	}
-	const struct syscall_row *row =
-		info.arch == filter_arch ? syscall_row(info.seccomp.ret_data, info.seccomp.nr)
-					 : NULL;
-	if (!row || !row->enter) {
+	const struct syscall_row *row = find_row(&info);
+	if (!row) {
 		on_unknown(task, &info);
+		return;
+	}
+	if (!row->enter) {
+		resume(task, 0);
 		return;
 	}
 	task->row = row;
@@ -245,9 +265,12 @@ static void on_exit_stop(struct task *task)
 	struct call *call = &task->call;
 	if (call->at_exit &&
 	    ask(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof info, (uintptr_t)&info) > 0 &&
-	    info.op == PTRACE_SYSCALL_INFO_EXIT && !info.exit.is_error) {
+	    info.op == PTRACE_SYSCALL_INFO_EXIT) {
 		call->ret = (uint64_t)info.exit.rval;
-		call->at_exit(task);
+		if (!info.exit.is_error)
+			call->at_exit(task);
+		else if (call->at_failure)
+			call->at_failure(task);
 	}
 	call_finish(task);
 	resume(task, 0);
@@ -265,9 +288,22 @@ static void on_exec(struct recorder *r, struct task *task)
 	HASH_ITER (hh, r->tasks, other, next)
 		if (other != task && other->process == task->process)
 			task_remove(other);
+	waiting_remove(r, task);
 	call_finish(task);
 	unwind_destroy(task->process->unwinder);
 	task->process->unwinder = NULL;
+}
+
+/* A thread is about to end.  One that is killed in a call does not stop at its
+ * exit any more, though the call may have been done, and nobody else has come
+ * in between. */
+static void on_end(struct recorder *r, struct task *task)
+{
+	struct call *call = &task->call;
+	waiting_remove(r, task);
+	if (call->at_exit && registers_result(task->tid, &call->ret) == 0)
+		call->at_exit(task);
+	call_finish(task);
 }
 
 static bool is_group_stop(int signal)
@@ -290,6 +326,9 @@ static void on_stop(struct recorder *r, struct task *task, int status)
 		return;
 	case PTRACE_EVENT_EXEC:
 		on_exec(r, task);
+		break;
+	case PTRACE_EVENT_EXIT:
+		on_end(r, task);
 		break;
 	case PTRACE_EVENT_STOP:
 		if (is_group_stop(signal)) {

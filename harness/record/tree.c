@@ -117,14 +117,18 @@ void tree_enter(struct tree *tree, uint32_t dir, const char *name, uint32_t ino)
 	n->ino = ino;
 	size_t key_bytes = name_key(&n->key, dir, name);
 	HASH_ADD_KEYPTR(hh, tree->names, &n->key, key_bytes, n);
+	if (ino == TREE_OTHER)
+		return;
 	tree_node(tree, ino)->links++;
+	tree_node(tree, ino)->nameless = false;
 }
 
 void tree_remove(struct tree *tree, uint32_t dir, const char *name)
 {
 	struct name *n = find_name(tree, dir, name);
 	assert(n);
-	tree_node(tree, n->ino)->links--;
+	if (n->ino != TREE_OTHER)
+		tree_node(tree, n->ino)->links--;
 	HASH_DEL(tree->names, n);
 	free(n);
 }

@@ -7,14 +7,20 @@
 #ifndef POWERCUT_TREE_H
 #define POWERCUT_TREE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
 #include "trace.h"
 
+/* Stands for whatever is neither a file, a directory nor a symbolic link: it has
+ * a name, and no part in the trace. */
+#define TREE_OTHER UINT32_MAX
+
 struct node {
 	uint8_t type;	/* enum inode_type */
-	uint32_t links; /* names it has; 0: removed, though perhaps still open */
+	bool nameless;	/* made without a name, and without one so far (O_TMPFILE) */
+	uint32_t links; /* names it has; 0: removed or nameless, though perhaps still open */
 	uint64_t size;	/* of a file, in bytes */
 };
 
@@ -42,7 +48,7 @@ uint32_t tree_identify_dir(const struct tree *tree, const struct stat *st);
 /* The node of a number that was added; good until the next tree_add. */
 struct node *tree_node(struct tree *tree, uint32_t ino);
 
-/* What dir/name is, or 0. */
+/* What dir/name is, which may be TREE_OTHER, or 0. */
 uint32_t tree_lookup(const struct tree *tree, uint32_t dir, const char *name);
 
 /* dir/name is ino from now on; it must not exist (must exist). */

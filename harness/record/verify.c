@@ -87,7 +87,8 @@ static void replay_event(struct verifier *v, const struct event *e)
 		v->types[e->ino] = e->kind == EVENT_CREATE  ? INODE_FILE
 				   : e->kind == EVENT_MKDIR ? INODE_DIR
 							    : INODE_SYMLINK;
-		set(v, e->dir, e->name, e->ino);
+		if (e->dir != 0)
+			set(v, e->dir, e->name, e->ino);
 		break;
 	case EVENT_LINK:
 		set(v, e->dir, e->name, e->ino);

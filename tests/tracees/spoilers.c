@@ -7,12 +7,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-enum { NOT_HERE = 77 }; /* this machine or file system lacks what is tested */
 
 static int file(const char *name)
 {
@@ -46,12 +43,6 @@ int tracee_mapped_for_reading(void)
 	void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	NEED(mprotect(p, 4096, PROT_READ | PROT_WRITE));
 	return 0;
-}
-
-int tracee_tmpfile(void)
-{
-	int fd = (int)syscall(SYS_openat, AT_FDCWD, ".", O_TMPFILE | O_WRONLY, 0600);
-	return fd < 0 ? NOT_HERE : 0;
 }
 
 int tracee_rename_in(void)
@@ -117,13 +108,6 @@ int tracee_aio(void)
 	struct io_event done;
 	NEED(syscall(SYS_io_getevents, context, 1, 1, &done, NULL));
 	return 0;
-}
-
-/* Most file systems cannot; then nothing may be reported. */
-int tracee_clone_file(void)
-{
-	int from = file("f"), to = open_raw("g", O_CREAT | O_RDWR);
-	return ioctl(to, FICLONE, from) != 0 ? NOT_HERE : 0;
 }
 
 int tracee_unknown(void)

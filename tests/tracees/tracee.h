@@ -15,6 +15,8 @@
 
 #include "marker.h"
 
+enum { NOT_HERE = 77 }; /* exit code: this machine or file system lacks what is tested */
+
 struct tracee {
 	const char *name;
 	int (*run)(void);
@@ -61,11 +63,32 @@ int tracee_refused(void);
 int tracee_mapped_for_reading(void);
 int tracee_signals(void);
 int tracee_exec_from_thread(void);
+int tracee_tmpfile(void);
+int tracee_clone_file(void);
+int tracee_pipes(void);
+int tracee_flags(void);
+int tracee_resolved(void);
+int tracee_through_proc(void);
+int tracee_dotdot(void);
+int tracee_long_names(void);
+int tracee_trees(void);
+int tracee_many(void);
+int tracee_sockets(void);
+int tracee_replaced(void);
+int tracee_passed(void);
+int tracee_own_table(void);
+int tracee_leaderless(void);
+int tracee_vforked(void);
+int tracee_chdir(void);
+int tracee_sandboxed(void);
+int tracee_interrupted(void);
+int tracee_hidden(void);
+int tracee_killed_in_call(void);
+int tracee_exec_among_writers(void);
 
 /* Each spoils the run. */
 int tracee_mmap(void);
 int tracee_mprotect(void);
-int tracee_tmpfile(void);
 int tracee_rename_in(void);
 int tracee_rename_out(void);
 int tracee_link_in(void);
@@ -74,10 +97,10 @@ int tracee_whiteout(void);
 int tracee_collapse(void);
 int tracee_mknod(void);
 int tracee_aio(void);
-int tracee_clone_file(void);
 int tracee_unknown(void);
 int tracee_old_architecture(void);
 int tracee_x32(void);
+int tracee_listener(void);
 int tracee_untraced(void);
 
 #endif
