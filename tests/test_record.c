@@ -6,10 +6,12 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -418,6 +420,22 @@ static void forbid(int number)
 	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
 }
 
+START_TEST(a_file_without_a_name_is_recorded)
+{
+	struct run run;
+	setup(&run);
+	record_tracee(&run, "tmpfile", _i);
+	if (WEXITSTATUS(run.result.wait_status) == NOT_HERE) {
+		puts("SKIPPED: a_file_without_a_name_is_recorded: not on this file system");
+	} else {
+		assert_exited(&run, 0);
+		assert_as_expected(&run);
+		assert_conclusive(&run);
+	}
+	teardown(&run);
+}
+END_TEST
+
 START_TEST(where_descriptors_cannot_be_fetched_proc_tells_the_same)
 {
 	struct run run;
@@ -562,6 +580,157 @@ START_TEST(what_was_there_at_the_start_is_known)
 }
 END_TEST
 
+/* A directory with a pipe in it: opening it waits for its other end. */
+static void *write_to_pipe(void *arg)
+{
+	(void)arg;
+	int fd = open_raw("pipe", O_WRONLY | O_CREAT | O_TRUNC);
+	NEED(syscall(SYS_write, fd, "x", 1));
+	return NULL;
+}
+
+static int meet_at_pipe(void *arg)
+{
+	pthread_t thread;
+	char byte;
+	if (chdir(arg) != 0)
+		return 98;
+	pthread_create(&thread, NULL, write_to_pipe, NULL);
+	usleep(10000);
+	open_raw("f", O_CREAT | O_WRONLY);
+	expect("openat creat f");
+	NEED(read(open_raw("pipe", O_RDONLY), &byte, 1));
+	pthread_join(thread, NULL);
+	NEED(syscall(SYS_unlinkat, AT_FDCWD, "pipe", 0));
+	return 0;
+}
+
+START_TEST(a_pipe_in_the_directory_holds_nobody_up)
+{
+	struct run run;
+	setup(&run);
+	char *pipe = mem_printf("%s/pipe", run.data);
+	ck_assert_int_eq(mkfifo(pipe, 0600), 0);
+	free(pipe);
+	run.options.function = meet_at_pipe;
+	run.options.arg = run.data;
+	run.options.timeout_ms = 5000;
+	record_captured(&run);
+	ck_assert(!run.result.timed_out);
+	assert_exited(&run, 0);
+	assert_as_expected(&run);
+	assert_conclusive(&run);
+	teardown(&run);
+}
+END_TEST
+
+/* File systems of our own.  Each test is a process, whose mounts end with it. */
+static bool mount_own(const char *test, const char *from, const char *at, const char *type,
+		      unsigned long flags, const char *options)
+{
+	if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	    mount(from, at, type, flags, options) == 0)
+		return true;
+	printf("SKIPPED: %s: needs the right to mount\n", test);
+	return false;
+}
+
+/* O_DIRECT is refused when the file has been made. */
+static int open_in_vain(void *arg)
+{
+	if (chdir(arg) != 0 ||
+	    syscall(SYS_openat, AT_FDCWD, "f", O_CREAT | O_RDWR | O_DIRECT, 0600) >= 0)
+		return 99;
+	expect("openat creat f");
+	int fd = open_raw("f", O_CREAT | O_RDWR);
+	expect("openat open f");
+	NEED(syscall(SYS_write, fd, "x", 1));
+	expect("write write f 0 \"x\"");
+	return 0;
+}
+
+START_TEST(an_open_that_fails_may_have_made_a_file)
+{
+	struct run run;
+	setup(&run);
+	if (mount_own("an_open_that_fails_may_have_made_a_file", "none", run.data, "ramfs", 0,
+		      NULL)) {
+		run.options.function = open_in_vain;
+		run.options.arg = run.data;
+		record_captured(&run);
+		assert_exited(&run, 0);
+		assert_as_expected(&run);
+		assert_conclusive(&run);
+		umount(run.data);
+	}
+	teardown(&run);
+}
+END_TEST
+
+/* Until nothing goes any more, which is said by calls that fail or fall short. */
+static int fill_disk(void *arg)
+{
+	static char bytes[50000];
+	long at = 0, n = 0;
+	if (chdir(arg) != 0)
+		return 98;
+	memset(bytes, 'x', sizeof bytes);
+	int fd = open_raw("f", O_CREAT | O_RDWR);
+	expect("openat creat f");
+	for (; (n = syscall(SYS_write, fd, bytes, sizeof bytes)) > 0; at += n)
+		expect("write write f %ld %ld*x", at, n);
+	if (syscall(SYS_fallocate, fd, 0, 0L, 10000000L) == 0 ||
+	    syscall(SYS_mkdirat, AT_FDCWD, "d", 0700) == 0)
+		return 99;
+	NEED(syscall(SYS_ftruncate, fd, 4096L));
+	expect("ftruncate truncate f 4096");
+	NEED(syscall(SYS_pwrite64, fd, "y", 1, 1L));
+	expect("pwrite64 write f 1 \"y\"");
+	return 0;
+}
+
+START_TEST(a_full_disk_cuts_calls_short)
+{
+	struct run run;
+	setup(&run);
+	if (mount_own("a_full_disk_cuts_calls_short", "none", run.data, "tmpfs", 0,
+		      "size=256k,nr_inodes=2")) {
+		run.options.function = fill_disk;
+		run.options.arg = run.data;
+		record_captured(&run);
+		assert_exited(&run, 0);
+		assert_as_expected(&run);
+		assert_conclusive(&run);
+		umount(run.data);
+	}
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(the_directory_is_known_wherever_it_is_mounted)
+{
+	static const char *const tracees[] = {"contents", "names", "descriptors", "trees"};
+	struct run run;
+	setup(&run);
+	char *again = mem_printf("%s/again", run.base);
+	ck_assert_int_eq(mkdir(again, 0777), 0);
+	if (mount_own("the_directory_is_known_wherever_it_is_mounted", run.data, again, NULL,
+		      MS_BIND, NULL)) {
+		struct call call = {tracee_find(tracees[_i]), again};
+		run.options.function = run_tracee;
+		run.options.arg = &call;
+		record_captured(&run);
+		assert_exited(&run, 0);
+		assert_as_expected(&run);
+		assert_conclusive(&run);
+		umount(again);
+	}
+	free(again);
+	teardown(&run);
+}
+END_TEST
+enum { N_MOUNTED = 4 };
+
 /* What spoils a run */
 
 static const struct {
@@ -599,6 +768,47 @@ START_TEST(what_is_not_modelled_spoils_the_run_by_name)
 		ck_assert_ptr_nonnull(why);
 		ck_assert_msg(strstr(why, spoilers[_i].note), "%s", why);
 	}
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(what_hides_from_its_user_is_seen_by_root)
+{
+	struct run run;
+	setup(&run);
+	if (geteuid() != 0) {
+		puts("SKIPPED: what_hides_from_its_user_is_seen_by_root: needs to be root");
+	} else {
+		record_tracee(&run, "hidden", _i);
+		assert_exited(&run, 0);
+		assert_as_expected(&run);
+		assert_conclusive(&run);
+	}
+	teardown(&run);
+}
+END_TEST
+
+START_TEST(what_hides_spoils_the_run)
+{
+	enum { NOBODY = 65534 };
+	struct run run;
+	setup(&run);
+	ck_assert_int_eq(chmod(run.base, 0777), 0);
+	ck_assert_int_eq(chmod(run.data, 0777), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+			_exit(99);
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+		struct call call = {tracee_find("hidden"), run.data};
+		run.options.function = run_tracee;
+		run.options.arg = &call;
+		record_captured(&run);
+		_exit(run.rc == ERR_OK && trace_inconclusive(run.trace) ? 0 : 1);
+	}
+	int status;
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
 	teardown(&run);
 }
 END_TEST
@@ -672,6 +882,33 @@ START_TEST(a_kill_leaves_the_trace_up_to_it)
 	assert_as_expected(&run);
 	assert_conclusive(&run);
 	teardown(&run);
+}
+END_TEST
+
+START_TEST(what_a_killed_call_did_is_in_the_trace)
+{
+	for (int i = 0; i < 10; i++) {
+		struct run run;
+		setup(&run);
+		run.options.no_stacks = true;
+		record_tracee(&run, "killed_in_call", _i);
+		ck_assert(WIFSIGNALED(run.result.wait_status));
+		assert_conclusive(&run);
+		teardown(&run);
+	}
+}
+END_TEST
+
+START_TEST(an_exec_ends_threads_that_wait_for_their_turn)
+{
+	for (int i = 0; i < 10; i++) {
+		struct run run;
+		setup(&run);
+		record_tracee(&run, "exec_among_writers", _i);
+		assert_exited(&run, 0);
+		assert_conclusive(&run);
+		teardown(&run);
+	}
 }
 END_TEST
 
@@ -986,6 +1223,15 @@ static Suite *make_suite(void)
 	TCase *cases = tcase_create("record");
 	tcase_set_timeout(cases, 60);
 	tcase_add_loop_test(cases, a_tracee_is_recorded_as_it_expects, 0, N_PLAIN * MODES);
+	tcase_add_loop_test(cases, a_file_without_a_name_is_recorded, 0, MODES);
+	tcase_add_test(cases, a_pipe_in_the_directory_holds_nobody_up);
+	tcase_add_test(cases, an_open_that_fails_may_have_made_a_file);
+	tcase_add_test(cases, a_full_disk_cuts_calls_short);
+	tcase_add_loop_test(cases, the_directory_is_known_wherever_it_is_mounted, 0, N_MOUNTED);
+	tcase_add_loop_test(cases, what_hides_from_its_user_is_seen_by_root, 0, MODES);
+	tcase_add_test(cases, what_hides_spoils_the_run);
+	tcase_add_loop_test(cases, what_a_killed_call_did_is_in_the_trace, 0, MODES);
+	tcase_add_loop_test(cases, an_exec_ends_threads_that_wait_for_their_turn, 0, MODES);
 	tcase_add_loop_test(cases, where_descriptors_cannot_be_fetched_proc_tells_the_same, 0,
 			    N_PLAIN);
 	tcase_add_test(cases, without_ptrace_recording_is_refused);

@@ -80,6 +80,19 @@ void call_ignored(struct task *task)
 	(void)task;
 }
 
+static void not_read(struct task *task)
+{
+	call_inconclusive(task, "cannot read its arguments");
+}
+
+bool call_reads(struct task *task, uint64_t addr, void *out, size_t n)
+{
+	if (peer_read(task, addr, out, n))
+		return true;
+	task->call.at_exit = not_read;
+	return false;
+}
+
 static void not_seen(struct task *task)
 {
 	call_inconclusive(task, "its descriptor cannot be looked up: the program hides itself");

@@ -91,6 +91,10 @@ void note_add(struct recorder *recorder, struct task *task, unsigned flags, cons
 /* An at_exit for a call that is only watched so that others wait for it. */
 void call_ignored(struct task *task);
 
+/* Reads an argument from the tracee's memory.  Where it cannot, the call spoils
+ * the run if it succeeds. */
+bool call_reads(struct task *task, uint64_t addr, void *out, size_t n);
+
 /* Opens a descriptor of the tracee as call.fd, with call.fd_flags, and finds
  * the inode, as call.ino.  False where that is no file under the root; where we
  * may not look, the call spoils the run if it succeeds. */

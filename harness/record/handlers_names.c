@@ -332,7 +332,7 @@ void call_bind(struct task *task)
 	struct sockaddr_un address = {0};
 	size_t n = (size_t)task->call.args[2], family = offsetof(struct sockaddr_un, sun_path);
 	if (n <= family || n > sizeof address ||
-	    !peer_read(task, task->call.args[1], &address, n) || address.sun_family != AF_UNIX ||
+	    !call_reads(task, task->call.args[1], &address, n) || address.sun_family != AF_UNIX ||
 	    address.sun_path[0] == '\0')
 		return;
 	snprintf(task->to.path, sizeof task->to.path, "%.*s", (int)(n - family), address.sun_path);

@@ -165,7 +165,7 @@ void call_openat(struct task *task)
 void call_openat2(struct task *task)
 {
 	struct open_how how;
-	if (peer_read(task, task->call.args[2], &how, sizeof how))
+	if (call_reads(task, task->call.args[2], &how, sizeof how))
 		enter_open(task, (int)task->call.args[0], task->call.args[1], how.flags,
 			   how.resolve);
 }

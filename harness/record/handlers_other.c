@@ -174,9 +174,9 @@ void call_io_submit(struct task *task)
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t at;
 		struct iocb block;
-		if (!peer_read(task, task->call.args[2] + i * sizeof at, &at, sizeof at) ||
-		    !peer_read(task, at, &block, sizeof block))
-			return; /* the call will fail here too */
+		if (!call_reads(task, task->call.args[2] + i * sizeof at, &at, sizeof at) ||
+		    !call_reads(task, at, &block, sizeof block))
+			return;
 		bool reads = block.aio_lio_opcode == IOCB_CMD_PREAD ||
 			     block.aio_lio_opcode == IOCB_CMD_PREADV;
 		if (!reads && call_takes_fd(task, (int)block.aio_fildes)) {
@@ -263,7 +263,7 @@ void call_clone(struct task *task)
 void call_clone3(struct task *task)
 {
 	uint64_t flags; /* the first member of struct clone_args */
-	if (peer_read(task, task->call.args[0], &flags, sizeof flags))
+	if (call_reads(task, task->call.args[0], &flags, sizeof flags))
 		enter_clone(task, flags);
 }
 
