@@ -75,6 +75,10 @@ static bool f_missing(const struct image *i)
 {
 	return !there(i, "f");
 }
+static bool f_in_part(const struct image *i)
+{
+	return there(i, "f") && !is(i, "f", NEW, 'n');
+}
 static bool b_empty(const struct image *i)
 {
 	return there(i, "b") && size_of(i, "b") == 0;
@@ -174,6 +178,7 @@ static const char *const columns[COLUMNS] = {"ideal", "ext4",  "ext4-lock", "ext
 #define SAFE	   REPLACE "fsync t\nrename t b\n"
 #define TWO_BLOCKS "start-file f x*8192\nstart-file g\n"
 #define MOVE	   "start-dir d\nstart-dir e\nstart-file d/x\nrename d/x e/x\nfsync e\n"
+#define NAMELESS   "tmpfile\nwrite #2 0 n*3000\n"
 
 static const struct litmus {
 	const char *name;
@@ -215,6 +220,11 @@ static const struct litmus {
 	{"L23", "start-file b o*2500\nstart-file t t*3000\nwrite t 0 n*3000\nrename t b", false,
 	 b_has_t_old, "nyyyyny"},
 	{"L24", "mkdir d\nmkdir e\nfsync e", true, d_missing, "nnnnnyy"},
+	{"L25", NAMELESS "fsync #2\nlink #2 f", false, f_in_part, "nnnnnnn"},
+	{"L25 unsynced", NAMELESS "link #2 f", false, f_in_part, "nyyyyyy"},
+	{"L26", NAMELESS "link #2 f\nfsync #2", true, f_missing, "nnnnnny"},
+	{"L26 before", NAMELESS "fsync #2\nlink #2 f", true, f_missing, "yyyyyyy"},
+	{"L26 dir", NAMELESS "fsync #2\nlink #2 f\nfsync .", true, f_missing, "nnnnnnn"},
 };
 
 struct looked {

@@ -65,7 +65,11 @@ static const char every_verb[] = "# a comment\n"
 				 "end 8 \"EIO\"\n"
 				 "ack all is well # here\n"
 				 "note nothing special # here\n"
-				 "inconclusive mystery_call";
+				 "inconclusive mystery_call\n"
+				 "tmpfile\n"
+				 "write #9 0 t*1\n"
+				 "link #9 tmp\n"
+				 "fsync tmp";
 
 START_TEST(every_verb_is_read_and_listed)
 {
@@ -106,7 +110,11 @@ START_TEST(every_verb_is_read_and_listed)
 				"   29  end        8 failed: \"EIO\"\n"
 				"   30  ack        1 all is well # here\n"
 				"   31  note       nothing special # here\n"
-				"   32  note       inconclusive: mystery_call\n");
+				"   32  note       inconclusive: mystery_call\n"
+				"   33  creat      without a name  (inode 9)\n"
+				"   34  write      #9 0+1 \"t\"\n"
+				"   35  link       #9 tmp\n"
+				"   36  fsync      tmp\n");
 }
 END_TEST
 
