@@ -233,10 +233,11 @@ static void put_numbers(const struct event *e, struct buf *out)
 		buf_string(out, " fsync");
 }
 
-static void put_event(const struct names *names, const struct event *e, struct buf *out)
+static void put_event(const struct names *names, const struct event *e, bool calls, struct buf *out)
 {
-	buf_printf(out, "%s%s%s", e->call, e->call[0] ? " " : "",
-		   event_kind_name((enum event_kind)e->kind));
+	if (calls && e->call[0])
+		buf_printf(out, "%s ", e->call);
+	buf_string(out, event_kind_name((enum event_kind)e->kind));
 	switch (e->kind) {
 	case EVENT_CREATE:
 		if (e->dir == 0) {
@@ -308,19 +309,28 @@ static char *read_file(const char *path)
 	return text.data;
 }
 
+/* The trace in lines, with the names of the calls or without. */
+static char *render(const struct trace *trace, bool calls)
+{
+	struct buf lines = {0};
+	struct names names;
+	start_names(&names, trace);
+	for (size_t i = 0; i < trace->n_events; i++) {
+		const struct event *e = &trace->events[i];
+		if (calls || e->kind != EVENT_NOTE || e->flags & EVENT_INCONCLUSIVE)
+			put_event(&names, e, calls, &lines);
+		follow_names(&names, e);
+	}
+	buf_text(&lines);
+	return lines.data;
+}
+
 static void assert_as_expected(const struct run *run)
 {
-	struct buf actual = {0};
-	char *expected = read_file(run->output);
-	struct names names;
-	start_names(&names, run->trace);
-	for (size_t i = 0; i < run->trace->n_events; i++) {
-		put_event(&names, &run->trace->events[i], &actual);
-		follow_names(&names, &run->trace->events[i]);
-	}
-	ck_assert_str_eq(buf_text(&actual), expected);
+	char *expected = read_file(run->output), *actual = render(run->trace, true);
+	ck_assert_str_eq(actual, expected);
 	free(expected);
-	buf_finish(&actual);
+	free(actual);
 }
 
 static void assert_exited(const struct run *run, int code)
@@ -1111,6 +1121,103 @@ START_TEST(a_module_that_is_gone_or_of_another_build_gives_no_names)
 }
 END_TEST
 
+/* Other languages */
+
+struct language {
+	const char *name, *program, *script;
+};
+static const struct language languages[] = {
+	{"Go", GO_TRACEE, NULL},
+	{"Python", "python3", TRACEE_SOURCES "/tracee.py"},
+	{"Node.js", "node", TRACEE_SOURCES "/tracee.js"},
+};
+enum { N_LANGUAGES = sizeof languages / sizeof *languages };
+
+static bool is_here(const struct language *language)
+{
+	char *command = mem_printf("command -v '%s' >/dev/null", language->program);
+	bool here = system(command) == 0;
+	free(command);
+	if (!here)
+		printf("SKIPPED: what_%s_does_is_recorded: %s is not installed\n", language->name,
+		       language->name);
+	return here;
+}
+
+static void record_language(struct run *run, const struct language *language, const char *how)
+{
+	char *const argv[] = {
+		mem_printf("%s", language->program),
+		mem_printf("%s", language->script ? language->script : how),
+		mem_printf("%s", language->script ? how : run->data),
+		language->script ? mem_printf("%s", run->data) : NULL,
+		NULL,
+	};
+	/* What Node.js would do by io_uring must come back to system calls. */
+	setenv("UV_USE_IO_URING", "1", 1);
+	run->options.argv = argv;
+	record_captured(run);
+	for (int i = 0; i < 4; i++)
+		free(argv[i]);
+	ck_assert_msg(run->rc == ERR_OK, "%s", run->err.text);
+	assert_exited(run, 0);
+	assert_conclusive(run);
+}
+
+START_TEST(what_a_language_does_is_recorded)
+{
+	struct run run;
+	if (!is_here(&languages[_i]))
+		return;
+	setup(&run);
+	record_language(&run, &languages[_i], "serial");
+	char *expected = read_file(run.output), *actual = render(run.trace, false);
+	ck_assert_str_eq(actual, expected);
+	free(expected);
+	free(actual);
+	teardown(&run);
+}
+END_TEST
+
+static int compare_lines(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Cuts text into lines, and sorts these. */
+static size_t sorted_lines(char *text, char **lines, size_t max)
+{
+	size_t n = 0;
+	char *rest = text;
+	for (char *line; (line = strsep(&rest, "\n")) && n < max;)
+		if (*line)
+			lines[n++] = line;
+	qsort(lines, n, sizeof *lines, compare_lines);
+	return n;
+}
+
+/* Its threads overlap, so the lines may be in any order. */
+START_TEST(what_the_threads_of_a_language_do_is_recorded)
+{
+	enum { MAX = 1000 };
+	char *wanted[MAX], *found[MAX];
+	struct run run;
+	if (!is_here(&languages[_i]))
+		return;
+	setup(&run);
+	record_language(&run, &languages[_i], "parallel");
+	char *expected = read_file(run.output), *actual = render(run.trace, false);
+	size_t n = sorted_lines(expected, wanted, MAX), m = sorted_lines(actual, found, MAX);
+	ck_assert_uint_ge(n, 8 * 10 * 4);
+	for (size_t i = 0; i < n && i < m; i++)
+		ck_assert_str_eq(found[i], wanted[i]);
+	ck_assert_uint_eq(m, n);
+	free(expected);
+	free(actual);
+	teardown(&run);
+}
+END_TEST
+
 /* The table */
 
 START_TEST(every_number_has_one_row)
@@ -1256,6 +1363,8 @@ static Suite *make_suite(void)
 	tcase_add_test(cases, only_accepted_lines_are_acknowledgements);
 	tcase_add_test(cases, much_output_hangs_nobody);
 	tcase_add_test(cases, a_module_that_is_gone_or_of_another_build_gives_no_names);
+	tcase_add_loop_test(cases, what_a_language_does_is_recorded, 0, N_LANGUAGES);
+	tcase_add_loop_test(cases, what_the_threads_of_a_language_do_is_recorded, 0, N_LANGUAGES);
 	tcase_add_test(cases, every_number_has_one_row);
 	suite_add_tcase(suite, cases);
 	return suite;
