@@ -757,7 +757,7 @@ static const struct {
 	{"mknod", "mknodat: pipe is neither"},
 	{"aio", "io_submit: on f"},
 	{"unknown", "system call 100000 is not in the table"},
-	{"old_architecture", "is of another architecture"},
+	{"old_architecture", "another architecture's system call 20 is not"},
 	{"x32", "is not in the table"},
 	{"untraced", "clone: flags 0x800000"},
 	{"listener", "seccomp: is not modelled"},

@@ -222,12 +222,27 @@ static const struct syscall_row *find_row(const struct __ptrace_syscall_info *in
 	return row ? row : syscall_row_of_number(info->seccomp.nr);
 }
 
+static void did_something_unknown(struct task *task)
+{
+	note_add(task->recorder, NULL, EVENT_INCONCLUSIVE, "%s %llu is not in the table",
+		 task->row->name, (unsigned long long)task->call.flags);
+}
+
+/* Programs try calls that the kernel does not know. */
+static void failed_unknown(struct task *task)
+{
+	if ((int64_t)task->call.ret != -ENOSYS)
+		did_something_unknown(task);
+}
+
 static void on_unknown(struct task *task, const struct __ptrace_syscall_info *info)
 {
-	unsigned long long number = info->seccomp.nr;
-	const char *what = info->arch == filter_arch ? "is not in the table of system calls"
-						     : "is of another architecture";
-	note_add(task->recorder, task, EVENT_INCONCLUSIVE, "system call %llu %s", number, what);
+	static const struct syscall_row ours = {.name = "system call"},
+					others = {.name = "another architecture's system call"};
+	task->row = info->arch == filter_arch ? &ours : &others;
+	task->call.flags = info->seccomp.nr;
+	task->call.at_exit = did_something_unknown;
+	task->call.at_failure = failed_unknown;
 	resume(task, 0);
 }
 
