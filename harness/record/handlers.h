@@ -33,6 +33,19 @@ void call_ftruncate(struct task *task);
 void call_fallocate(struct task *task);
 void call_clone_range(struct task *task);
 
+/* handlers_aio.c */
+void call_io_submit(struct task *task);
+
+/* Frees what a call of io_submit holds. */
+void aio_release(struct call *call);
+
+/* The process has ended; what it submitted is done. */
+void aio_forget(struct recorder *recorder, const struct process *process);
+
+/* Spoils the run where the program does not know yet that all writes of io_submit
+ * to ino (0: any file) are done, on which the call relies. */
+void call_needs_reaped(struct task *task, uint32_t ino);
+
 /* handlers_sync.c */
 void call_fsync(struct task *task);
 void call_fdatasync(struct task *task);
@@ -66,7 +79,6 @@ void call_mprotect(struct task *task);
 void call_msync(struct task *task);
 void call_refused(struct task *task);
 void call_unmodelled(struct task *task);
-void call_io_submit(struct task *task);
 void call_ioctl(struct task *task);
 void call_clone(struct task *task);
 void call_clone3(struct task *task);
@@ -102,6 +114,15 @@ bool call_takes_fd(struct task *task, int fd);
 
 /* The first half of that: only call.fd. */
 bool call_opens_fd(struct task *task, int fd);
+
+/* Where a call's bytes are in the tracee's memory. */
+struct source_bytes {
+	uint64_t buffer;	/* of one piece; or */
+	uint64_t vector, count; /* the struct iovec's; count 0: take them from the file */
+};
+
+/* The call has written call.ret bytes to call.ino at offset (handlers_data.c). */
+void call_wrote_at(struct task *task, uint64_t offset, const struct source_bytes *from);
 
 /* The number of the file behind one of our descriptors, or 0: what is not
  * known, and what is only mistaken for a file that is gone. */

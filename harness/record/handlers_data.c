@@ -24,12 +24,6 @@
 
 enum { VECTOR_MAX = 1024 }; /* UIO_MAXIOV */
 
-/* Where a call's bytes are in the tracee's memory. */
-struct source_bytes {
-	uint64_t buffer;	/* of one piece; or */
-	uint64_t vector, count; /* the struct iovec's; count 0: take them from the file */
-};
-
 static void grow(struct task *task, uint64_t end)
 {
 	struct node *node = tree_node(&task->recorder->tree, task->call.ino);
@@ -86,7 +80,7 @@ static bool read_bytes_written(const struct task *task, const struct source_byte
 	return read_file(task, offset, out, n);
 }
 
-static void wrote(struct task *task, uint64_t offset, const struct source_bytes *from)
+void call_wrote_at(struct task *task, uint64_t offset, const struct source_bytes *from)
 {
 	struct recorder *r = task->recorder;
 	size_t n = (size_t)task->call.ret;
@@ -130,19 +124,19 @@ static uint64_t offset_given(const struct task *task, uint64_t offset)
 static void wrote_write(struct task *task)
 {
 	struct source_bytes from = {.buffer = task->call.args[1]};
-	wrote(task, offset_before(task, 0), &from);
+	call_wrote_at(task, offset_before(task, 0), &from);
 }
 
 static void wrote_writev(struct task *task)
 {
 	struct source_bytes from = {.vector = task->call.args[1], .count = task->call.args[2]};
-	wrote(task, offset_before(task, 0), &from);
+	call_wrote_at(task, offset_before(task, 0), &from);
 }
 
 static void wrote_pwrite(struct task *task)
 {
 	struct source_bytes from = {.buffer = task->call.args[1]};
-	wrote(task, offset_given(task, task->call.args[3]), &from);
+	call_wrote_at(task, offset_given(task, task->call.args[3]), &from);
 }
 
 /* An offset is whole in one argument on 64-bit machines; the other is unused. */
@@ -151,7 +145,8 @@ static void wrote_pwritev(struct task *task)
 	struct source_bytes from = {.vector = task->call.args[1], .count = task->call.args[2]};
 	uint64_t offset = task->call.args[3];
 	bool at_position = offset == UINT64_MAX && !(task->call.flags & RWF_APPEND);
-	wrote(task, at_position ? offset_before(task, 0) : offset_given(task, offset), &from);
+	call_wrote_at(task, at_position ? offset_before(task, 0) : offset_given(task, offset),
+		      &from);
 }
 
 static void wrote_line(struct task *task)
@@ -202,9 +197,9 @@ static void wrote_copy(struct task *task)
 	static const struct source_bytes from_file;
 	uint64_t after;
 	if (task->call.args[3] == 0)
-		wrote(task, offset_before(task, 2), &from_file);
+		call_wrote_at(task, offset_before(task, 2), &from_file);
 	else if (peer_read(task, task->call.args[3], &after, sizeof after))
-		wrote(task, after - task->call.ret, &from_file);
+		call_wrote_at(task, after - task->call.ret, &from_file);
 	else
 		call_inconclusive(task, "cannot read its offset");
 }
@@ -212,7 +207,7 @@ static void wrote_copy(struct task *task)
 static void wrote_sendfile(struct task *task)
 {
 	static const struct source_bytes from_file;
-	wrote(task, offset_before(task, 0), &from_file);
+	call_wrote_at(task, offset_before(task, 0), &from_file);
 }
 
 void call_copy_file_range(struct task *task)
@@ -337,7 +332,7 @@ static void cloned(struct task *task)
 	} else {
 		task->call.ret = range.src_length ? range.src_length
 						  : (uint64_t)st.st_size - range.src_offset;
-		wrote(task, range.dest_offset, &from_file);
+		call_wrote_at(task, range.dest_offset, &from_file);
 	}
 	if (source >= 0)
 		close(source);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/aio_abi.h>
 #include <linux/fs.h>
 #include <linux/sched.h>
 #include <stdlib.h>
@@ -21,7 +20,6 @@
 enum {
 	MARKER_BYTES_MAX = 1 << 24,
 	CLONE_ODD = CLONE_UNTRACED | CLONE_NEWNS,
-	IO_BLOCKS_MAX = 1 << 16,
 };
 
 /* Markers */
@@ -159,31 +157,6 @@ void call_refused(struct task *task)
 	}
 	note_add(task->recorder, task, 0, "%s: answered with ENOSYS", task->row->name);
 	task->call.at_exit = call_ignored;
-}
-
-static void submitted(struct task *task)
-{
-	char *path = path_of(task, task->call.ino);
-	call_inconclusive(task, "on %s is not modelled", path);
-	free(path);
-}
-
-void call_io_submit(struct task *task)
-{
-	uint64_t n = task->call.args[1] < IO_BLOCKS_MAX ? task->call.args[1] : IO_BLOCKS_MAX;
-	for (uint64_t i = 0; i < n; i++) {
-		uint64_t at;
-		struct iocb block;
-		if (!call_reads(task, task->call.args[2] + i * sizeof at, &at, sizeof at) ||
-		    !call_reads(task, at, &block, sizeof block))
-			return;
-		bool reads = block.aio_lio_opcode == IOCB_CMD_PREAD ||
-			     block.aio_lio_opcode == IOCB_CMD_PREADV;
-		if (!reads && call_takes_fd(task, (int)block.aio_fildes)) {
-			task->call.at_exit = submitted;
-			return;
-		}
-	}
 }
 
 /* Commands of the families in the filter that leave contents alone. */

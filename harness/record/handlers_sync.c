@@ -26,8 +26,10 @@ static void hinted(struct task *task)
  * meanwhile.  What they cover is told by event.entered. */
 void call_fsync(struct task *task)
 {
-	if (call_takes_fd(task, (int)task->call.args[0]))
-		task->call.at_exit = synced;
+	if (!call_takes_fd(task, (int)task->call.args[0]))
+		return;
+	call_needs_reaped(task, task->call.ino);
+	task->call.at_exit = synced;
 }
 
 void call_fdatasync(struct task *task)
@@ -37,6 +39,7 @@ void call_fdatasync(struct task *task)
 
 void call_sync(struct task *task)
 {
+	call_needs_reaped(task, 0);
 	task->call.at_exit = synced_all;
 }
 
@@ -45,7 +48,7 @@ void call_syncfs(struct task *task)
 	struct stat st;
 	if (call_opens_fd(task, (int)task->call.args[0]) && fstat(task->call.fd, &st) == 0 &&
 	    st.st_dev == task->recorder->root_dev)
-		task->call.at_exit = synced_all;
+		call_sync(task);
 }
 
 void call_sync_file_range(struct task *task)

@@ -168,6 +168,7 @@ int record_run(const struct record_options *options, struct trace *trace,
 	if (rc == ERR_OK)
 		trace_seal(trace);
 	free(r.notes);
+	free(r.unreaped);
 	tree_finish(&r.tree);
 	pthread_cond_destroy(&r.done_cond);
 	pthread_mutex_destroy(&r.lock);

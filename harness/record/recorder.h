@@ -52,6 +52,7 @@ struct call {
 	int fd_flags; /* as fcntl F_GETFL gives them */
 	uint32_t ino;
 	uint64_t flags;
+	struct call_blocks *blocks; /* of io_submit (handlers_aio.c), or NULL */
 };
 
 struct process {
@@ -91,6 +92,8 @@ struct recorder {
 	struct task *waiting; /* at their entry stops until the holder is done */
 	size_t *notes;	      /* which events are notes */
 	size_t n_notes, notes_cap;
+	struct unreaped *unreaped; /* see handlers_aio.c */
+	size_t n_unreaped, unreaped_cap;
 	const char *in_flight; /* a call whose thread was killed in it, or NULL */
 	struct acks acks;
 	bool mapped; /* a file under the root is mapped shared */

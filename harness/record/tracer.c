@@ -71,6 +71,7 @@ static void process_put(struct recorder *r, struct process *process)
 	if (--process->n_tasks > 0)
 		return;
 	HASH_DEL(r->processes, process);
+	aio_forget(r, process);
 	if (process->pidfd >= 0)
 		close(process->pidfd);
 	unwind_destroy(process->unwinder);
@@ -115,6 +116,7 @@ static void call_release(struct task *task)
 	if (call->fd >= 0)
 		close(call->fd);
 	call->fd = -1;
+	aio_release(call);
 	call->at_exit = call->at_failure = NULL;
 	peer_place_release(&task->from);
 	peer_place_release(&task->to);

@@ -66,6 +66,8 @@ const struct tracee tracee_table[] = {
 	ROW(collapse),
 	ROW(mknod),
 	ROW(aio),
+	ROW(aio_unreaped),
+	ROW(aio_append),
 	ROW(clone_file),
 	ROW(unknown),
 	ROW(old_architecture),

@@ -1,7 +1,7 @@
 /* Less common ways to change a file. */
 #include "tracee.h"
 
-#include <errno.h>
+#include <linux/aio_abi.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdint.h>
@@ -183,6 +183,106 @@ int tracee_flags(void)
 	close(fd);
 	fd = open_raw("f", O_RDONLY | O_TRUNC); /* cuts, though it cannot write */
 	expect("openat truncate f 0");
+	return 0;
+}
+
+static void submit(aio_context_t context, struct iocb *block)
+{
+	NEED(syscall(SYS_io_submit, context, 1, &block));
+}
+
+static void reap(aio_context_t context, int n)
+{
+	struct io_event done[4];
+	while (n > 0)
+		n -= (int)NEED(syscall(SYS_io_getevents, context, 1, 4, done, NULL));
+}
+
+/* More than its ring has room for, so that it goes round. */
+static void submit_often(aio_context_t context, int fd)
+{
+	for (int i = 0; i < 200; i++) {
+		char byte = (char)('a' + i % 26);
+		struct iocb write = {.aio_lio_opcode = IOCB_CMD_PWRITE,
+				     .aio_fildes = (unsigned)fd,
+				     .aio_buf = (uintptr_t)&byte,
+				     .aio_nbytes = 1,
+				     .aio_offset = i};
+		submit(context, &write);
+		expect("io_submit write f %d \"%c\"", i, byte);
+		reap(context, 1);
+	}
+}
+
+/* These do not wait in io_submit for the disk. */
+static void submit_directly(aio_context_t context)
+{
+	void *block;
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, "f", O_WRONLY | O_DIRECT);
+	if (fd < 0)
+		return;
+	expect("openat open f");
+	if (posix_memalign(&block, 4096, 16384) != 0)
+		exit(99);
+	memset(block, 'd', 16384);
+	struct iocb write = {.aio_lio_opcode = IOCB_CMD_PWRITE,
+			     .aio_fildes = (unsigned)fd,
+			     .aio_buf = (uintptr_t)block,
+			     .aio_nbytes = 16384,
+			     .aio_offset = 4096};
+	submit(context, &write);
+	expect("io_submit write f 4096 16384*d");
+	reap(context, 1);
+	close(fd);
+	free(block);
+}
+
+/* Linux's own asynchronous calls. */
+int tracee_aio(void)
+{
+	aio_context_t context = 0;
+	int fd = make("f"), other = open_raw("../outside", O_CREAT | O_RDWR);
+	char buffer[8];
+	if (syscall(SYS_io_setup, 2, &context) != 0)
+		return NOT_HERE;
+	struct iovec v[] = {{(char[]){"ab"}, 2}, {(char[]){"cde"}, 3}};
+	struct iocb write = {.aio_lio_opcode = IOCB_CMD_PWRITE,
+			     .aio_fildes = (unsigned)fd,
+			     .aio_buf = (uintptr_t) "asynchronous",
+			     .aio_nbytes = 12,
+			     .aio_offset = 3},
+		    vector = {.aio_lio_opcode = IOCB_CMD_PWRITEV,
+			      .aio_fildes = (unsigned)fd,
+			      .aio_buf = (uintptr_t)v,
+			      .aio_nbytes = 2,
+			      .aio_rw_flags = RWF_DSYNC},
+		    read = {.aio_lio_opcode = IOCB_CMD_PREAD,
+			    .aio_fildes = (unsigned)fd,
+			    .aio_buf = (uintptr_t)buffer,
+			    .aio_nbytes = sizeof buffer},
+		    outside = write,
+		    sync = {.aio_lio_opcode = IOCB_CMD_FDSYNC, .aio_fildes = (unsigned)fd};
+	outside.aio_fildes = (unsigned)other;
+	submit(context, &write);
+	expect("io_submit write f 3 \"asynchronous\"");
+	struct iocb *list[] = {&outside, &read, &vector};
+	NEED(syscall(SYS_io_submit, context, 3, list));
+	expect("io_submit write f 0 \"abcde\" dsync");
+	reap(context, 4);
+	submit(context, &sync);
+	expect("io_submit fdatasync f");
+	reap(context, 1);
+	NEED(syscall(SYS_fsync, fd));
+	expect("fsync fsync f");
+	submit_often(context, fd);
+	submit_directly(context);
+	write.aio_fildes = 77;
+	if (syscall(SYS_io_submit, context, 1, (struct iocb *[]){&write}) >= 0)
+		return 99;
+	NEED(syscall(SYS_io_destroy, context));
+	NEED(syscall(SYS_fsync, fd));
+	expect("fsync fsync f");
+	NEED(unlink("../outside"));
 	return 0;
 }
 

@@ -94,19 +94,35 @@ int tracee_mknod(void)
 	return 0;
 }
 
-int tracee_aio(void)
+/* The completion comes, but the program has not looked. */
+int tracee_aio_unreaped(void)
 {
 	aio_context_t context = 0;
-	if (syscall(SYS_io_setup, 4, &context) != 0)
-		return NOT_HERE;
+	int fd = file("f");
 	struct iocb block = {.aio_lio_opcode = IOCB_CMD_PWRITE,
-			     .aio_fildes = (unsigned)file("f"),
+			     .aio_fildes = (unsigned)fd,
 			     .aio_buf = (uintptr_t) "x",
 			     .aio_nbytes = 1},
 		    *list[] = {&block};
+	if (syscall(SYS_io_setup, 4, &context) != 0)
+		return NOT_HERE;
 	NEED(syscall(SYS_io_submit, context, 1, list));
-	struct io_event done;
-	NEED(syscall(SYS_io_getevents, context, 1, 1, &done, NULL));
+	NEED(syscall(SYS_fsync, fd));
+	return 0;
+}
+
+/* Where it is written depends on what completes first. */
+int tracee_aio_append(void)
+{
+	aio_context_t context = 0;
+	struct iocb block = {.aio_lio_opcode = IOCB_CMD_PWRITE,
+			     .aio_fildes = (unsigned)open_raw("f", O_CREAT | O_WRONLY | O_APPEND),
+			     .aio_buf = (uintptr_t) "x",
+			     .aio_nbytes = 1},
+		    *list[] = {&block};
+	if (syscall(SYS_io_setup, 4, &context) != 0)
+		return NOT_HERE;
+	NEED(syscall(SYS_io_submit, context, 1, list));
 	return 0;
 }
 
