@@ -65,7 +65,8 @@ bool acks_come_from(const struct task *task, int fd)
 	struct stat st;
 	if (!a->wanted)
 		return false;
-	int ours = peer_fd(task, fd);
+	bool shared;
+	int ours = peer_fd(task, fd, &shared);
 	bool same =
 		ours >= 0 && fstat(ours, &st) == 0 && st.st_dev == a->dev && st.st_ino == a->ino;
 	if (ours >= 0)

@@ -236,7 +236,8 @@ static bool is_pipe_filled(const struct task *task, int fd)
 void call_splice(struct task *task)
 {
 	enter_write(task, 2, wrote_copy);
-	task->call.exclusive = task->call.at_exit && is_pipe_filled(task, (int)task->call.args[0]);
+	task->call.exclusive =
+		task->call.exclusive && is_pipe_filled(task, (int)task->call.args[0]);
 }
 
 static void truncated(struct task *task)
