@@ -277,10 +277,11 @@ int tracee_interrupted(void)
 /* Not even its own user may look into it now; a privileged recorder may. */
 int tracee_hidden(void)
 {
-	NEED(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 	int fd = make("f");
+	NEED(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 	NEED(syscall(SYS_write, fd, "hidden", 6));
 	expect("write write f 0 \"hidden\"");
+	make("g");
 	return 0;
 }
 
