@@ -756,6 +756,7 @@ static const struct {
 	{"link_out", "linkat: a name outside"},
 	{"whiteout", "renameat2: flags 0x4"},
 	{"collapse", "fallocate: mode 0x8"},
+	{"through_self", "mkdirat: cannot follow the path self/cwd/d"},
 	{"mknod", "mknodat: pipe is neither"},
 	{"aio_unreaped", "fsync: before the completion of a write"},
 	{"aio_append", "io_submit: operation 1 is not modelled"},

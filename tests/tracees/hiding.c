@@ -139,7 +139,8 @@ static void *go_on(void *arg)
 	make("g");
 	NEED(syscall(SYS_renameat, AT_FDCWD, "g", AT_FDCWD, "h"));
 	expect("renameat rename g -> h");
-	exit(0);
+	fflush(stdout);
+	_exit(0);
 }
 
 int tracee_leaderless(void)

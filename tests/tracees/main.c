@@ -64,6 +64,7 @@ const struct tracee tracee_table[] = {
 	ROW(link_out),
 	ROW(whiteout),
 	ROW(collapse),
+	ROW(through_self),
 	ROW(mknod),
 	ROW(aio),
 	ROW(aio_unreaped),

@@ -88,6 +88,15 @@ int tracee_collapse(void)
 	return fallocate(file("f"), FALLOC_FL_COLLAPSE_RANGE, 0, 4096) != 0 ? NOT_HERE : 0;
 }
 
+/* For us "self" would be somebody else. */
+int tracee_through_self(void)
+{
+	int proc = open_raw("/proc", O_RDONLY | O_DIRECTORY);
+	NEED(syscall(SYS_mkdirat, proc, "self/cwd/d", 0777));
+	NEED(syscall(SYS_unlinkat, AT_FDCWD, "d", AT_REMOVEDIR));
+	return 0;
+}
+
 int tracee_mknod(void)
 {
 	NEED(syscall(SYS_mknodat, AT_FDCWD, "pipe", S_IFIFO | 0600, 0));

@@ -96,6 +96,7 @@ int tracee_link_in(void);
 int tracee_link_out(void);
 int tracee_whiteout(void);
 int tracee_collapse(void);
+int tracee_through_self(void);
 int tracee_mknod(void);
 int tracee_aio_unreaped(void);
 int tracee_aio_append(void);
