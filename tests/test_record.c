@@ -1015,6 +1015,18 @@ START_TEST(threads_that_race_for_names_leave_a_trace_that_fits)
 }
 END_TEST
 
+START_TEST(threads_that_disturb_each_other_leave_a_trace_that_fits)
+{
+	static const char *const names[] = {"restless", "wandering"};
+	struct run run;
+	setup(&run);
+	record_tracee(&run, names[_i / MODES], _i % MODES);
+	assert_exited(&run, 0);
+	assert_conclusive(&run);
+	teardown(&run);
+}
+END_TEST
+
 /* Stacks */
 
 /* The line of tests/tracees/marks.c that has this comment. */
@@ -1361,6 +1373,8 @@ static Suite *make_suite(void)
 	tcase_add_test(cases, the_caller_keeps_its_cpus);
 	tcase_add_loop_test(cases, each_thread_has_its_own_order, 0, MODES);
 	tcase_add_loop_test(cases, threads_that_race_for_names_leave_a_trace_that_fits, 0, MODES);
+	tcase_add_loop_test(cases, threads_that_disturb_each_other_leave_a_trace_that_fits, 0,
+			    2 * MODES);
 	tcase_add_loop_test(cases, stacks_name_the_lines_of_the_calls, 0, MODES);
 	tcase_add_test(cases, stacks_can_be_left_out);
 	tcase_add_loop_test(cases, lines_of_output_are_acknowledgements_in_order_with_the_calls, 0,

@@ -22,6 +22,8 @@ const struct tracee tracee_table[] = {
 	ROW(outside),
 	ROW(threads),
 	ROW(racing),
+	ROW(wandering),
+	ROW(restless),
 	ROW(forking),
 	ROW(children),
 	ROW(shell),

@@ -1,6 +1,7 @@
 #include "tracee.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -49,6 +50,44 @@ static void *race(void *arg)
 	return NULL;
 }
 
+static volatile char restless[4096];
+
+/* One thread writes what another never stops changing. */
+static void *write_restless(void *arg)
+{
+	int id = *(int *)arg, fd = open_raw("f", O_CREAT | O_WRONLY);
+	for (int i = 0; id == 0 && i < 4 * WRITES; i++)
+		NEED(syscall(SYS_pwrite64, fd, restless, sizeof restless,
+			     (long)(i * sizeof restless)));
+	if (id == 0)
+		_exit(0);
+	while (id == 1) {
+		for (size_t i = 0; i < sizeof restless; i += 64)
+			restless[i]++;
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* One thread makes directories wherever another has led them all. */
+static void *wander(void *arg)
+{
+	static const char *const names[] = {"../a", "../b"};
+	int id = *(int *)arg;
+	char name[16];
+	for (int i = 0; id == 0 && i < 4 * WRITES; i++) {
+		snprintf(name, sizeof name, "d%d", i);
+		NEED(mkdir(name, 0777));
+	}
+	if (id == 0)
+		_exit(0);
+	for (int i = 0; id == 1; i++) {
+		NEED(chdir(names[i % 2]));
+		sched_yield();
+	}
+	return NULL;
+}
+
 static int run_threads(void *(*run)(void *))
 {
 	pthread_t threads[THREADS];
@@ -72,6 +111,19 @@ int tracee_racing(void)
 {
 	NEED(mkdir("d", 0777));
 	return run_threads(race);
+}
+
+int tracee_restless(void)
+{
+	return run_threads(write_restless);
+}
+
+int tracee_wandering(void)
+{
+	NEED(mkdir("a", 0777));
+	NEED(mkdir("b", 0777));
+	NEED(chdir("a"));
+	return run_threads(wander);
 }
 
 /* Forever, always one after the other. */

@@ -51,6 +51,8 @@ int tracee_failures(void);
 int tracee_outside(void);
 int tracee_threads(void);
 int tracee_racing(void);
+int tracee_wandering(void);
+int tracee_restless(void);
 int tracee_forking(void);
 int tracee_children(void);
 int tracee_shell(void);
