@@ -61,12 +61,13 @@ static void *write_restless(void *arg)
 			     (long)(i * sizeof restless)));
 	if (id == 0)
 		_exit(0);
-	while (id == 1) {
+	if (id > 1)
+		return NULL;
+	for (;;) {
 		for (size_t i = 0; i < sizeof restless; i += 64)
 			restless[i]++;
 		sched_yield();
 	}
-	return NULL;
 }
 
 /* One thread makes directories wherever another has led them all. */
