@@ -56,11 +56,12 @@ static volatile char restless[4096];
 static void *write_restless(void *arg)
 {
 	int id = *(int *)arg, fd = open_raw("f", O_CREAT | O_WRONLY);
-	for (int i = 0; id == 0 && i < 4 * WRITES; i++)
-		NEED(syscall(SYS_pwrite64, fd, restless, sizeof restless,
-			     (long)(i * sizeof restless)));
-	if (id == 0)
+	if (id == 0) {
+		for (int i = 0; i < 4 * WRITES; i++)
+			NEED(syscall(SYS_pwrite64, fd, restless, sizeof restless,
+				     (long)(i * sizeof restless)));
 		_exit(0);
+	}
 	if (id > 1)
 		return NULL;
 	for (;;) {
@@ -76,17 +77,18 @@ static void *wander(void *arg)
 	static const char *const names[] = {"../a", "../b"};
 	int id = *(int *)arg;
 	char name[16];
-	for (int i = 0; id == 0 && i < 4 * WRITES; i++) {
+	if (id > 1)
+		return NULL;
+	if (id == 1)
+		for (int i = 0;; i++) {
+			NEED(chdir(names[i % 2]));
+			sched_yield();
+		}
+	for (int i = 0; i < 4 * WRITES; i++) {
 		snprintf(name, sizeof name, "d%d", i);
 		NEED(mkdir(name, 0777));
 	}
-	if (id == 0)
-		_exit(0);
-	for (int i = 0; id == 1; i++) {
-		NEED(chdir(names[i % 2]));
-		sched_yield();
-	}
-	return NULL;
+	_exit(0);
 }
 
 static int run_threads(void *(*run)(void *))
