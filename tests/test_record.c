@@ -383,6 +383,8 @@ static const char *const plain[] = {
 	"own_table",
 	"leaderless",
 	"vforked",
+	"outlived",
+	"handles",
 	"chdir",
 	"sandboxed",
 	"interrupted",
@@ -396,7 +398,7 @@ static void assert_entered_in_order(const struct trace *t)
 		const struct event *e = &t->events[i];
 		/* An open that truncates leaves two events; a splice may wait for others. */
 		bool second = e->kind == EVENT_TRUNCATE &&
-			      strstr("openat openat2 creat", e->call) &&
+			      strstr("openat openat2 open_by_handle_at creat", e->call) &&
 			      t->events[i - 1].kind == EVENT_OPEN;
 		if (strcmp(e->call, "splice") != 0)
 			ck_assert_uint_eq(e->entered, second ? i - 1 : i);
@@ -721,7 +723,8 @@ END_TEST
 
 START_TEST(the_directory_is_known_wherever_it_is_mounted)
 {
-	static const char *const tracees[] = {"contents", "names", "descriptors", "trees"};
+	static const char *const tracees[] = {"contents", "names",    "descriptors",
+					      "trees",	  "unlinked", "reuse"};
 	struct run run;
 	setup(&run);
 	char *again = mem_printf("%s/again", run.base);
@@ -741,7 +744,7 @@ START_TEST(the_directory_is_known_wherever_it_is_mounted)
 	teardown(&run);
 }
 END_TEST
-enum { N_MOUNTED = 4 };
+enum { N_MOUNTED = 6 };
 
 /* What spoils a run */
 

@@ -63,16 +63,27 @@ void call_inconclusive(struct task *task, const char *fmt, ...)
 	add_note(task->recorder, task, EVENT_INCONCLUSIVE, text);
 }
 
+/* Of a file that has lost its name the kernel still knows the directory. */
+static bool was_under_root(const struct recorder *recorder, int ours)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	if (!peer_fd_path(ours, path))
+		return false;
+	if (peer_under_root(recorder, path))
+		return true;
+	char *slash = strrchr(path, '/');
+	slash[slash == path] = '\0';
+	return stat(path, &st) == 0 && tree_identify_dir(&recorder->tree, &st) != 0;
+}
+
 uint32_t call_identify(const struct recorder *recorder, int ours, const struct stat *st)
 {
 	uint32_t ino = tree_identify(&recorder->tree, st);
 	if (ino == 0 || recorder->tree.nodes[ino].links > 0)
 		return ino;
 	/* A file without names keeps its st_ino only while it is open. */
-	char path[PATH_MAX];
-	if (st->st_nlink != 0 || !peer_fd_path(ours, path) || !peer_under_root(recorder, path))
-		return 0;
-	return ino;
+	return st->st_nlink == 0 && was_under_root(recorder, ours) ? ino : 0;
 }
 
 void call_ignored(struct task *task)

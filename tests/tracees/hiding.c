@@ -173,6 +173,47 @@ int tracee_vforked(void)
 	return WEXITSTATUS(status);
 }
 
+/* The first process ends at once; what it leaves behind goes on in peace. */
+int tracee_outlived(void)
+{
+	int fd = make("f");
+	expect("write write f 0 \"later\"");
+	expect("openat creat g");
+	fflush(stdout);
+	if (NEED(fork()) > 0)
+		return 0;
+	setsid();
+	if (NEED(fork()) > 0)
+		_exit(0);
+	usleep(20000);
+	NEED(syscall(SYS_write, fd, "later", 5));
+	open_raw("g", O_CREAT | O_WRONLY);
+	_exit(0);
+}
+
+/* Opened by handle, which is for the privileged. */
+int tracee_handles(void)
+{
+	union {
+		struct file_handle handle;
+		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} h = {.handle.handle_bytes = MAX_HANDLE_SZ};
+	int mount, here = open_raw(".", O_RDONLY | O_DIRECTORY);
+	make("f");
+	if (name_to_handle_at(AT_FDCWD, "f", &h.handle, &mount, 0) != 0)
+		return 0;
+	int fd = open_by_handle_at(here, &h.handle, O_WRONLY);
+	if (fd < 0)
+		return 0;
+	expect("open_by_handle_at open f");
+	NEED(syscall(SYS_write, fd, "handled", 7));
+	expect("write write f 0 \"handled\"");
+	NEED(open_by_handle_at(here, &h.handle, O_RDWR | O_TRUNC));
+	expect("open_by_handle_at open f");
+	expect("open_by_handle_at truncate f 0");
+	return 0;
+}
+
 /* One thread changes the directory of all, another has one of its own. */
 static void *change_directory(void *arg)
 {

@@ -54,6 +54,8 @@ const struct tracee tracee_table[] = {
 	ROW(own_table),
 	ROW(leaderless),
 	ROW(vforked),
+	ROW(outlived),
+	ROW(handles),
 	ROW(chdir),
 	ROW(sandboxed),
 	ROW(interrupted),

@@ -2,6 +2,7 @@
 #include "tracee.h"
 
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -22,8 +23,8 @@ static void make_dir(const char *path)
 
 static long open_resolved(int dir, const char *path, uint64_t flags, uint64_t resolve)
 {
-	struct open_how how = {
-		.flags = flags, .mode = flags & O_CREAT ? 0600 : 0, .resolve = resolve};
+	bool makes = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE;
+	struct open_how how = {.flags = flags, .mode = makes ? 0600 : 0, .resolve = resolve};
 	return syscall(SYS_openat2, dir, path, &how, sizeof how);
 }
 
@@ -51,6 +52,8 @@ int tracee_resolved(void)
 	NEED(open_resolved(d, "/link", O_WRONLY | O_TRUNC, RESOLVE_IN_ROOT));
 	expect("openat2 open d/below");
 	expect("openat2 truncate d/below 0");
+	if (open_resolved(d, "/", O_TMPFILE | O_WRONLY, RESOLVE_IN_ROOT) >= 0)
+		expect("openat2 creat #7");
 	return 0;
 }
 

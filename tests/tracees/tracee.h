@@ -82,6 +82,8 @@ int tracee_passed(void);
 int tracee_own_table(void);
 int tracee_leaderless(void);
 int tracee_vforked(void);
+int tracee_outlived(void);
+int tracee_handles(void);
 int tracee_chdir(void);
 int tracee_sandboxed(void);
 int tracee_interrupted(void);
