@@ -1,5 +1,6 @@
-/* Markers, and the calls that cannot be modelled: each spoils the run where it
- * touches the data directory. */
+/* Markers; the calls that cannot be modelled, each of which spoils the run where
+ * it touches the data directory; and those that change what descriptors and paths
+ * mean. */
 #include "handlers.h"
 
 #include <errno.h>
