@@ -762,6 +762,7 @@ static const struct {
 	{"through_self", "mkdirat: cannot follow the path self/cwd/d"},
 	{"mknod", "mknodat: pipe is neither"},
 	{"aio_unreaped", "fsync: before the completion of a write"},
+	{"aio_together", "io_submit: before the completion of a write"},
 	{"aio_append", "io_submit: operation 1 is not modelled"},
 	{"unknown", "system call 100000 is not in the table"},
 	{"old_architecture", "another architecture's system call 20 is not"},

@@ -72,6 +72,7 @@ const struct tracee tracee_table[] = {
 	ROW(mknod),
 	ROW(aio),
 	ROW(aio_unreaped),
+	ROW(aio_together),
 	ROW(aio_append),
 	ROW(clone_file),
 	ROW(unknown),

@@ -230,9 +230,11 @@ static void submit_directly(aio_context_t context)
 			     .aio_buf = (uintptr_t)block,
 			     .aio_nbytes = 16384,
 			     .aio_offset = 4096};
-	submit(context, &write);
-	expect("io_submit write f 4096 16384*d");
-	reap(context, 1);
+	for (int i = 0; i < 20; i++) { /* the first allocates, the others need not */
+		submit(context, &write);
+		expect("io_submit write f 4096 16384*d");
+		reap(context, 1);
+	}
 	close(fd);
 	free(block);
 }
@@ -302,6 +304,7 @@ int tracee_sockets(void)
 	bind_to("t");
 	NEED(syscall(SYS_renameat, AT_FDCWD, "s", AT_FDCWD, "u"));
 	NEED(syscall(SYS_renameat, AT_FDCWD, "u", AT_FDCWD, "t"));
+	make("u");
 	make("f");
 	NEED(syscall(SYS_renameat, AT_FDCWD, "t", AT_FDCWD, "f"));
 	expect("renameat unlink f");

@@ -120,6 +120,23 @@ int tracee_aio_unreaped(void)
 	return 0;
 }
 
+/* What is submitted together may be done in any order. */
+int tracee_aio_together(void)
+{
+	aio_context_t context = 0;
+	int fd = file("f");
+	struct iocb write = {.aio_lio_opcode = IOCB_CMD_PWRITE,
+			     .aio_fildes = (unsigned)fd,
+			     .aio_buf = (uintptr_t) "x",
+			     .aio_nbytes = 1},
+		    sync = {.aio_lio_opcode = IOCB_CMD_FSYNC, .aio_fildes = (unsigned)fd},
+		    *list[] = {&write, &sync};
+	if (syscall(SYS_io_setup, 4, &context) != 0)
+		return NOT_HERE;
+	NEED(syscall(SYS_io_submit, context, 2, list));
+	return 0;
+}
+
 /* Where it is written depends on what completes first. */
 int tracee_aio_append(void)
 {

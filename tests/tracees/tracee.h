@@ -103,6 +103,7 @@ int tracee_collapse(void);
 int tracee_through_self(void);
 int tracee_mknod(void);
 int tracee_aio_unreaped(void);
+int tracee_aio_together(void);
 int tracee_aio_append(void);
 int tracee_unknown(void);
 int tracee_old_architecture(void);
