@@ -4,13 +4,21 @@
  * their own that may be killed at any moment.  Functions return 0 on success
  * and -1 on failure with a text in error; a failed operation may or may not
  * have happened.  Bytes passed in are only valid during the call; an engine
- * copies what it keeps.  Functions marked optional may be NULL. */
+ * copies what it keeps.  Functions marked optional may be NULL.
+ *
+ * An engine outside powercut's own source is a plug-in: a shared object that
+ * defines powercut_engine, below.  Loading it calls none of its functions but
+ * constructors, so that one made for another version can be told. */
 #ifndef POWERCUT_ENGINE_H
 #define POWERCUT_ENGINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Raised when this header changes in a way that old plug-ins cannot follow. */
 #define ENGINE_ABI 2
@@ -104,7 +112,7 @@ struct engine_fault_point {
 typedef int engine_visit(void *arg, struct engine_bytes key, struct engine_bytes value);
 
 struct engine {
-	uint32_t abi; /* ENGINE_ABI */
+	uint32_t abi; /* ENGINE_ABI; stays the first member for all time */
 	const char *name;
 	const char *summary;		     /* one line */
 	const struct engine_option *options; /* ends with a NULL name; NULL: it has none */
@@ -151,7 +159,24 @@ uint64_t engine_number(const struct engine_config *config, const char *name);
 int engine_fail(struct engine_error *error, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* The engines that are built in, NULL-terminated. */
+/* What a plug-in defines, as its only symbol that must be visible:
+ *
+ *	const struct engine powercut_engine = {.abi = ENGINE_ABI, .name = "mine", ...};
+ *
+ * powercut gives it engine_value, engine_number, engine_fail and what the macros
+ * of fault.h need; all else it brings along or links with.  The name is at most
+ * 32 letters, digits, - and _; so are those of options, which "mutant" is not. */
+extern const struct engine powercut_engine __attribute__((visibility("default")));
+
+/* A plug-in may also define this, where it has planted bugs (fault.h): their names,
+ * ending with NULL.  mutant=NAME in a target turns one on. */
+extern const char *const powercut_mutants[] __attribute__((visibility("default")));
+
+/* The engines that are built in, NULL-terminated; not for plug-ins. */
 extern const struct engine *const engine_table[];
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

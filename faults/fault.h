@@ -10,6 +10,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define FAULT_POINT(name)                                                                          \
 	do {                                                                                       \
 		if (__builtin_expect(fault_points_on, 0))                                          \
@@ -22,5 +26,9 @@
 extern bool fault_points_on, fault_mutants_on;
 void fault_point_passed(const char *name);
 bool fault_mutant(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -37,7 +37,8 @@ static int prepare(struct job *job)
 	if (rc)
 		return rc;
 	job->target->engine->contract(&job->target->config, &job->contract);
-	if (job->what->contract)
+	rc = contract_check(&job->contract, job->target->engine->name, job->err);
+	if (!rc && job->what->contract)
 		rc = contract_override(job->what->contract, &job->contract, job->err);
 	return rc;
 }
@@ -106,7 +107,7 @@ static void describe(const struct job *job, struct target_words *words, struct t
 	target_describe(job->target, &words->options);
 	workload_describe(&job->workload_options, &words->workload);
 	contract_describe(&job->contract, &words->contract);
-	row->engine = job->target->engine->name;
+	row->engine = job->target->source;
 	row->operations = job->workload->n_ops;
 	if (job->s.history) {
 		row->changes = job->s.history->n_changes;

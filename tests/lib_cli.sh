@@ -70,6 +70,19 @@ lacks() {
 	! grep -q -e "$2" "$1" || fail "\"$2\" is in $1: $(grep -e "$2" "$1" | head -n 3)"
 }
 
+# refused PATTERN ARGUMENT…: wrong usage, one line that says so and perhaps one with a hint.
+refused() {
+	pattern=$1
+	shift
+	exits 64 "$@"
+	[ ! -s out ] || fail "powercut $*: wrote to standard output"
+	sed 1q err >first
+	has first "^powercut [a-z]*: "
+	has first "$pattern"
+	sed '1d; /^Try `powercut .*--help`\.$/d' err >others
+	[ ! -s others ] || fail "powercut $*: more than one line"
+}
+
 # Says how many cases there were; the exit code.
 finish() {
 	echo "$(((cases - failures) * 100 / cases))%: Checks: $cases, Failures: $failures, Errors: 0"

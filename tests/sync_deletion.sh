@@ -220,7 +220,9 @@ stale_entries() {
 }
 
 engines=$*
-[ -n "$engines" ] || engines=$(cd "$tree/engines" && for dir in */*.c; do echo "${dir%/*}"; done | uniq)
+[ -n "$engines" ] || engines=$(cd "$tree/engines" && for file in */*.c; do
+	[ "${file%/*}" != "$(basename "$file" .c)" ] || echo "${file%/*}"
+done)
 for engine in $engines; do
 	[ -d "$tree/engines/$engine" ] || die "there is no engine $engine"
 done

@@ -170,3 +170,25 @@ int contract_override(const char *text, struct engine_contract *contract, struct
 	*contract = changed;
 	return ERR_OK;
 }
+
+int contract_check(const struct engine_contract *contract, const char *engine, struct err *err)
+{
+	const struct {
+		const char *what;
+		unsigned value, max;
+	} members[] = {
+		{"ack", contract->ack, ENGINE_ACK_ON_SYNC},
+		{"against", contract->against, ENGINE_AGAINST_KILL},
+		{"batch", contract->batch, ENGINE_BATCH_DURABLE},
+	};
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+		if (members[i].value > members[i].max)
+			return err_set(err, ERR_USAGE,
+				       "%s: its contract has %s=%u, expected one of engine.h's "
+				       "(0 to %u)",
+				       engine, members[i].what, members[i].value, members[i].max);
+	if (contract->ack == ENGINE_ACK_EVERY && contract->every == 0)
+		return err_set(err, ERR_USAGE, "%s: its contract has every=0, expected at least 1",
+			       engine);
+	return ERR_OK;
+}

@@ -25,4 +25,8 @@ int contract_parse(const char *description, struct engine_contract *contract, st
  * ERR_USAGE with the word at fault; contract is then as before. */
 int contract_override(const char *text, struct engine_contract *contract, struct err *err);
 
+/* Whether an engine, which may be anybody's, filled its contract in with what
+ * engine.h has.  ERR_USAGE with its name. */
+int contract_check(const struct engine_contract *contract, const char *engine, struct err *err);
+
 #endif

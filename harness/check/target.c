@@ -7,6 +7,7 @@
 #include "faults.h"
 #include "mem.h"
 #include "planted.h"
+#include "plugin.h"
 
 /* A piece of a text that is not terminated. */
 struct piece {
@@ -27,15 +28,64 @@ static size_t count_options(const struct engine *engine)
 	return n;
 }
 
+/* How much of a target's text names its engine: up to a colon.  A file's name may
+ * hold colons itself where it ends in ".so". */
+static size_t name_length(const char *text)
+{
+	size_t n = strcspn(text, ":");
+	if (!memchr(text, '/', n))
+		return n;
+	for (const char *at = text; (at = strstr(at, ".so")); at += 3)
+		if (at[3] == ':' || at[3] == '\0')
+			return (size_t)(at + 3 - text);
+	return n;
+}
+
+static bool is_file(struct piece name)
+{
+	return memchr(name.at, '/', name.n) ||
+	       (name.n > 3 && memcmp(name.at + name.n - 3, ".so", 3) == 0);
+}
+
+static const struct engine *load_file(struct piece name, struct err *err)
+{
+	const struct engine *engine;
+	char *file = mem_dup(name.at, name.n);
+	int rc = plugin_load(file, &engine, err);
+	if (!rc && name_length(plugin_file(engine)) != strlen(plugin_file(engine)))
+		rc = err_set(err, ERR_USAGE,
+			     "%s: expected a name that ends in .so, or no colon in its path",
+			     plugin_file(engine));
+	free(file);
+	return rc ? NULL : engine;
+}
+
+static void put_plugin(void *arg, const char *name, const char *file, const char *why)
+{
+	(void)file;
+	buf_printf(arg, ", %s%s", name, why ? " (not built)" : "");
+}
+
+static void put_known(const struct engine *const *table, struct buf *out)
+{
+	for (size_t i = 0; table[i]; i++)
+		buf_printf(out, "%s%s", i ? ", " : "", table[i]->name);
+	plugin_each(put_plugin, out);
+}
+
 static const struct engine *find_engine(struct piece name, const struct engine *const *table,
 					struct err *err)
 {
+	const struct engine *engine;
 	for (size_t i = 0; table[i]; i++)
 		if (piece_is(name, table[i]->name))
 			return table[i];
+	if (is_file(name))
+		return load_file(name, err);
+	if (plugin_find(name.at, name.n, &engine, err) || engine)
+		return engine;
 	struct buf known = {0};
-	for (size_t i = 0; table[i]; i++)
-		buf_printf(&known, "%s%s", i ? ", " : "", table[i]->name);
+	put_known(table, &known);
 	err_set(err, ERR_USAGE, "there is no engine \"%.*s\"; known are: %s", (int)name.n, name.at,
 		buf_text(&known));
 	buf_finish(&known);
@@ -101,18 +151,27 @@ static int check_value(const struct engine *engine, const struct engine_option *
 	return ERR_OK;
 }
 
+/* One name that a planted bug of the engine has: is it the one asked for? */
+static void offer_mutant(struct target *target, struct piece name, const char *bug,
+			 struct buf *known)
+{
+	if (!target->mutant && piece_is(name, bug))
+		target->mutant = mem_dup(name.at, name.n);
+	buf_printf(known, "%s%s", known->len ? ", " : "", bug);
+}
+
 static int parse_mutant(struct target *target, struct piece name, struct err *err)
 {
 	size_t prefix = strlen(target->engine->name);
 	struct buf known = {0};
-	for (const struct planted_bug *bug = planted_bugs; bug->name && !target->mutant; bug++) {
-		bool ours = strncmp(bug->name, target->engine->name, prefix) == 0 &&
-			    bug->name[prefix] == '/';
-		if (ours && piece_is(name, bug->name))
-			target->mutant = mem_dup(name.at, name.n);
-		else if (ours)
-			buf_printf(&known, "%s%s", known.len ? ", " : "", bug->name);
-	}
+	const char *const *bugs = plugin_mutants(target->engine);
+	for (; bugs && *bugs; bugs++)
+		offer_mutant(target, name, *bugs, &known);
+	for (const struct planted_bug *bug = planted_bugs;
+	     bug->name && !plugin_file(target->engine); bug++)
+		if (strncmp(bug->name, target->engine->name, prefix) == 0 &&
+		    bug->name[prefix] == '/')
+			offer_mutant(target, name, bug->name, &known);
 	if (!target->mutant)
 		err_set(err, ERR_USAGE, "%s has no planted bug \"%.*s\"; known are: %s",
 			target->engine->name, (int)name.n, name.at,
@@ -168,13 +227,14 @@ int target_parse(const char *text, const struct engine *const *table, struct tar
 		 struct err *err)
 {
 	*target = NULL;
-	struct piece name = {text, strcspn(text, ":")};
+	struct piece name = {text, name_length(text)};
 	const struct engine *engine = find_engine(name, table, err);
 	if (!engine)
 		return ERR_USAGE;
 	struct target *t = mem_alloc(1, sizeof *t);
 	size_t n = count_options(engine);
 	t->engine = engine;
+	t->source = is_file(name) ? plugin_file(engine) : engine->name;
 	t->values = mem_alloc(n, sizeof *t->values);
 	int code = parse_options(t, text[name.n] ? text + name.n + 1 : "", err);
 	if (code) {

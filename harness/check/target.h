@@ -1,6 +1,9 @@
 /* Targets as text: "wal:variant=hardened,sync=sync" → an engine and a value for
  * each of its options.  One further option is the harness's own: mutant=NAME turns
- * a planted bug of the engine on (planted.h), while it runs and while it recovers. */
+ * a planted bug of the engine on (planted.h), while it runs and while it recovers.
+ *
+ * The engine is a built-in one; or a plug-in's by its name, found where plugin.h
+ * looks; or that of a file, where the name has a slash or ends in ".so". */
 #ifndef POWERCUT_TARGET_H
 #define POWERCUT_TARGET_H
 
@@ -10,6 +13,8 @@
 
 struct target {
 	const struct engine *engine;
+	const char *source; /* what finds it again: its name, or the file of a plug-in that
+			       was named by its file, absolute */
 	struct engine_config config;
 	char **values; /* what config.values points to */
 	char *mutant;  /* the planted bug's name, or NULL */
@@ -26,13 +31,14 @@ int target_parse(const char *text, const struct engine *const *table, struct tar
 /* NULL is fine. */
 void target_destroy(struct target *target);
 
-/* Appends the engine's name and the options that differ from their defaults, in
- * the order of the engine's table: equal for all spellings of one target. */
+/* Appends the engine's own name and the options that differ from their defaults,
+ * in the order of the engine's table: equal for all spellings of one target, and
+ * wherever the file of a plug-in lies. */
 void target_canonical(const struct target *target, struct buf *out);
 
 /* Appends all options, given or not, in the order of the engine's table:
  * "variant=hardened,sync=sync,batch=8".  target_parse accepts it after the
- * engine's name. */
+ * target's source and a colon. */
 void target_describe(const struct target *target, struct buf *out);
 
 /* Turns the target's planted bug on in this process, in which faults_init must

@@ -18,6 +18,10 @@
 	X(trace)                                                                                   \
 	X(bench)
 
+/* Tells plugin.h where plug-ins are: beside the program where it was built, and
+ * where it was to be installed; and which adapters were not built, and why. */
+void cli_find_plugins(void);
+
 #define X(name) extern const struct cli_command cli_##name;
 CLI_COMMANDS(X)
 #undef X

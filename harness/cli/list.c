@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "engine.h"
 #include "planted.h"
+#include "plugin.h"
 #include "profile.h"
 #include "record.h"
 #include "reports.h"
@@ -43,22 +44,43 @@ static const struct cli_option options[] = {
 	{0},
 };
 
+static void put_engine(const struct engine *engine, const char *file, struct buf *out)
+{
+	buf_printf(out, "%s  %s\n", engine->name, engine->summary);
+	if (file)
+		buf_printf(out, "  plug-in %s\n", file);
+	for (const struct engine_option *o = engine->options; o && o->name; o++) {
+		char range[64] = "";
+		if (!o->choices)
+			snprintf(range, sizeof range, "%llu..%llu", (unsigned long long)o->min,
+				 (unsigned long long)o->max);
+		buf_printf(out, "  %-14s %s [%s]\n", o->name, o->choices ? o->choices : range,
+			   o->fallback);
+		buf_printf(out, "  %-14s   %s\n", "", o->help);
+	}
+}
+
+/* One that does not load is no reason not to list the others. */
+static void put_plugin(void *arg, const char *name, const char *file, const char *why)
+{
+	struct buf *out = arg;
+	const struct engine *engine = NULL;
+	struct err err = {0};
+	if (why)
+		buf_printf(out, "%s  %s\n", name, why);
+	else if (plugin_find(name, strlen(name), &engine, &err))
+		buf_printf(out, "%s  cannot be used: %s\n", name, err.text);
+	else if (engine)
+		put_engine(engine, file, out);
+}
+
 static int list_engines(const struct list *l, struct buf *out, struct err *err)
 {
 	(void)l;
 	(void)err;
-	for (const struct engine *const *e = engine_table; *e; e++) {
-		buf_printf(out, "%s  %s\n", (*e)->name, (*e)->summary);
-		for (const struct engine_option *o = (*e)->options; o && o->name; o++) {
-			char range[64] = "";
-			if (!o->choices)
-				snprintf(range, sizeof range, "%llu..%llu",
-					 (unsigned long long)o->min, (unsigned long long)o->max);
-			buf_printf(out, "  %-14s %s [%s]\n", o->name,
-				   o->choices ? o->choices : range, o->fallback);
-			buf_printf(out, "  %-14s   %s\n", "", o->help);
-		}
-	}
+	for (const struct engine *const *e = engine_table; *e; e++)
+		put_engine(*e, NULL, out);
+	plugin_each(put_plugin, out);
 	return ERR_OK;
 }
 

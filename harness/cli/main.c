@@ -71,6 +71,7 @@ int main(int argc, char **argv)
 		printf("powercut %s\n", POWERCUT_VERSION);
 		return 0;
 	}
+	cli_find_plugins();
 	for (int i = 0; i < COMMANDS; i++)
 		if (strcmp(argv[1], commands[i]->name) == 0) {
 			code = commands[i]->run(argc - 1, argv + 1, join(argc, argv, &line));

@@ -82,7 +82,7 @@ struct target_row {
 	int64_t id, campaign;
 	int64_t trace;        /* 0: none could be recorded */
 	const char *name;     /* as given: "wal:variant=hardened,sync=sync" */
-	const char *engine;   /* "wal" */
+	const char *engine;   /* "wal", or the file of a plug-in that was named by its file */
 	const char *options;  /* expanded: "variant=hardened,sync=sync,…" */
 	const char *workload; /* expanded, workload_describe */
 	const char *contract; /* in words */
