@@ -16,6 +16,7 @@
 	X(claims)                                                                                  \
 	X(list)                                                                                    \
 	X(trace)                                                                                   \
+	X(driver_test)                                                                             \
 	X(bench)
 
 #define X(name) extern const struct cli_command cli_##name;
