@@ -23,7 +23,7 @@ refused() {
 	exits 64 "$@"
 	[ ! -s out ] || fail "powercut $*: wrote to standard output"
 	sed 1q err >first
-	has first "^powercut [a-z]*: "
+	has first "^powercut [a-z-]*: "
 	has first "$pattern"
 	sed '1d; /^Try `powercut .*--help`\.$/d' err >others
 	[ ! -s others ] || fail "powercut $*: more than one line"
@@ -143,7 +143,7 @@ wrong_usage() {
 	check 'without a command: usage' no_command
 	check 'an unknown command is named, and the known ones are' unknown_command
 	check '--help' help_of --help
-	for command in run report show repro gate selftest spectrum claims list trace bench; do
+	for command in run report show repro gate selftest spectrum claims list trace bench driver-test; do
 		check "$command --help" help_of $command --help
 		check "$command: options without their values" values_missing $command
 		check "$command: flags with a value" values_too_much $command
@@ -1115,10 +1115,10 @@ nests() {
 
 list_engines() {
 	exits 0 list engines
-	for engine in wal lsm btree bitcask; do
+	for engine in wal lsm btree bitcask driver; do
 		has out "^$engine  [a-z]"
 	done
-	[ "$(grep -c '^[^ ]' out)" = 4 ] || fail "not four engines"
+	[ "$(grep -c '^[^ ]' out)" = 5 ] || fail "not five engines"
 }
 
 # Every point that a campaign knows is there, and nothing twice.
