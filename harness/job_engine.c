@@ -1,5 +1,6 @@
 /* A job whose target is an engine: our workload drives it, and what it recovers is
  * held against the history. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -65,17 +66,16 @@ static int did_not_end(struct job *job, const struct record_result *result,
 		       const struct engine_error *error)
 {
 	int status = result->wait_status;
+	char how[32] = "time-out";
+	if (!result->timed_out && WIFSIGNALED(status))
+		snprintf(how, sizeof how, "signal %d", WTERMSIG(status));
+	else if (!result->timed_out)
+		snprintf(how, sizeof how, "exit status %d", WEXITSTATUS(status));
 	return err_set(job->err, job->target->row->make ? ERR_USAGE : ERR_TARGET,
-		       "%s: the workload itself did not run to its end (%s %d%s%.*s) without any "
+		       "%s: the workload itself did not run to its end (%s%s%.*s) without any "
 		       "crash: nothing can be tested",
-		       job->what->spec,
-		       result->timed_out     ? "time-out"
-		       : WIFSIGNALED(status) ? "signal"
-					     : "exit status",
-		       WIFSIGNALED(status) ? WTERMSIG(status)
-		       : WIFEXITED(status) ? WEXITSTATUS(status)
-					   : 0,
-		       error->text[0] ? ": " : "", (int)sizeof error->text, error->text);
+		       job->what->spec, how, error->text[0] ? ": " : "", (int)sizeof error->text,
+		       error->text);
 }
 
 static int record(struct job *job, const char *dir)
