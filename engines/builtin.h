@@ -4,6 +4,6 @@
 
 #include "engine.h"
 
-extern const struct engine wal_engine, lsm_engine, btree_engine, bitcask_engine;
+extern const struct engine wal_engine, lsm_engine, btree_engine, bitcask_engine, driver_engine;
 
 #endif

@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised when this header changes in a way that old plug-ins cannot follow. */
-#define ENGINE_ABI 2
+#define ENGINE_ABI 3
 
 struct engine_error {
 	char text[256];
@@ -43,7 +43,7 @@ struct engine_change {
 struct engine_option {
 	const char *name;     /* NULL ends the table */
 	const char *fallback; /* value when not given; never NULL */
-	const char *choices;  /* "a|b|c", or NULL for a number */
+	const char *choices;  /* "a|b|c", NULL for a number, "" for any text without a comma */
 	uint64_t min, max;    /* bounds of a number, inclusive */
 	const char *help;     /* one line: meaning, unit, what zero means */
 };
@@ -148,6 +148,18 @@ struct engine {
 	int (*compact)(void *store, struct engine_error *error);
 	/* Optional: the engine's own structural check of an open store. */
 	int (*verify)(void *store, struct engine_error *error);
+
+	/* Optional, for an engine with processes of its own: the process that opened the
+	 * store is about to end without closing it.  Ends them and frees everything. */
+	void (*abandon)(void *store);
+
+	/* Optional, and rarely of use: this row only stands for engines that are known
+	 * once their options are.  Makes the one for config, with a table of the same
+	 * options; of the row's other functions none is called.  NULL on failure.  What
+	 * it made is given back to unmake of the row. */
+	const struct engine *(*make)(const struct engine_config *config,
+				     struct engine_error *error);
+	void (*unmake)(const struct engine *engine);
 };
 
 /* The value of an option, which must be one of the table. */

@@ -5,5 +5,6 @@ const struct engine *const engine_table[] = {
 	&lsm_engine,
 	&btree_engine,
 	&bitcask_engine,
+	&driver_engine,
 	NULL,
 };

@@ -1,5 +1,6 @@
 /* A job whose target is an engine: our workload drives it, and what it recovers is
  * held against the history. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -60,6 +61,24 @@ static int check_ended(struct job *job)
 		       job->what->spec, ended, job->workload->n_ops);
 }
 
+/* Without any crash.  A program that does not do what was agreed is bad input, and
+ * not a store that was tested. */
+static int did_not_end(struct job *job, const struct record_result *result,
+		       const struct engine_error *error)
+{
+	int status = result->wait_status;
+	char how[32] = "time-out";
+	if (!result->timed_out && WIFSIGNALED(status))
+		snprintf(how, sizeof how, "signal %d", WTERMSIG(status));
+	else if (!result->timed_out)
+		snprintf(how, sizeof how, "exit status %d", WEXITSTATUS(status));
+	return err_set(job->err, job->target->row->make ? ERR_USAGE : ERR_TARGET,
+		       "%s: the workload itself did not run to its end (%s%s%.*s) without any "
+		       "crash: nothing can be tested",
+		       job->what->spec, how, error->text[0] ? ": " : "", (int)sizeof error->text,
+		       error->text);
+}
+
 static int record(struct job *job, const char *dir)
 {
 	struct record_result result;
@@ -67,20 +86,15 @@ static int record(struct job *job, const char *dir)
 				    .workload = job->workload,
 				    .dir = dir,
 				    .seed = job_seed(job),
-				    .no_stacks = job->options->no_stacks};
+				    .no_stacks = job->options->no_stacks,
+				    .error = mem_map_shared(sizeof *r.error)};
+	if (!r.error)
+		return err_sys(job->err, "shared memory");
 	int rc = workload_record(&r, &job->s.trace, &result, job->err);
 	if (!rc && (result.timed_out || !WIFEXITED(result.wait_status) ||
 		    WEXITSTATUS(result.wait_status) != 0))
-		rc = err_set(job->err, ERR_TARGET,
-			     "%s: the workload itself did not run to its end (%s %d) without any "
-			     "crash: nothing can be tested",
-			     job->what->spec,
-			     result.timed_out		       ? "time-out"
-			     : WIFSIGNALED(result.wait_status) ? "signal"
-							       : "exit status",
-			     WIFSIGNALED(result.wait_status) ? WTERMSIG(result.wait_status)
-			     : WIFEXITED(result.wait_status) ? WEXITSTATUS(result.wait_status)
-							     : 0);
+		rc = did_not_end(job, &result, r.error);
+	mem_unmap(r.error, sizeof *r.error);
 	return rc ? rc : check_ended(job);
 }
 

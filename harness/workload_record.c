@@ -19,7 +19,7 @@ int workload_record_child(void *arg)
 {
 	const struct workload_record *r = arg;
 	struct err err;
-	struct engine_error error = {{0}};
+	struct engine_error own = {{0}}, *error = r->error ? r->error : &own;
 	int rc = recorded_child_begin(r->target, r->seed, &err);
 	if (!rc && r->kill_at)
 		rc = faults_kill_at(r->kill_at, r->kill_passage, &err);
@@ -27,12 +27,11 @@ int workload_record_child(void *arg)
 		fprintf(stderr, "powercut: %s\n", err.text);
 		return 1;
 	}
-	if (workload_run(r->workload, r->target->engine, &r->target->config, r->dir, r->progress,
-			 &error)) {
-		fprintf(stderr, "powercut: %s: %s\n", r->target->engine->name, error.text);
-		return 1;
-	}
-	return 0;
+	rc = workload_run(r->workload, r->target->engine, &r->target->config, r->dir, r->progress,
+			  error);
+	if (rc && !r->error)
+		fprintf(stderr, "powercut: %s: %s\n", r->target->engine->name, error->text);
+	return rc ? 1 : 0;
 }
 
 int workload_record(const struct workload_record *r, struct trace **trace,

@@ -18,6 +18,8 @@ struct workload_record {
 	const char *kill_at;
 	uint64_t kill_passage;
 	struct workload_progress *progress; /* in shared memory; may be NULL */
+	struct engine_error *error; /* in shared memory: why it did not run to its end;
+				       NULL: that goes to standard error */
 };
 
 /* Makes the calling process one that is recorded: what the engine prints is no part
@@ -25,8 +27,8 @@ struct workload_record {
 int recorded_child_begin(const struct target *target, uint64_t seed, struct err *err);
 
 /* Runs the workload in the calling process, which it makes the one under test:
- * fault points are marked.  Returns its exit status: 0, or 1 with a text on
- * standard error. */
+ * fault points are marked.  Returns its exit status: 0, or 1 with a text in error
+ * or on standard error. */
 int workload_record_child(void *arg);
 
 /* Records it into a new trace, sealed, which the caller destroys. */

@@ -77,7 +77,7 @@ refused() {
 	exits 64 "$@"
 	[ ! -s out ] || fail "powercut $*: wrote to standard output"
 	sed 1q err >first
-	has first "^powercut [a-z]*: "
+	has first "^powercut [a-z-]*: "
 	has first "$pattern"
 	sed '1d; /^Try `powercut .*--help`\.$/d' err >others
 	[ ! -s others ] || fail "powercut $*: more than one line"

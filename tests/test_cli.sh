@@ -130,7 +130,7 @@ wrong_usage() {
 	check 'without a command: usage' no_command
 	check 'an unknown command is named, and the known ones are' unknown_command
 	check '--help' help_of --help
-	for command in run report show repro gate selftest spectrum claims list trace bench; do
+	for command in run report show repro gate selftest spectrum claims list trace bench driver-test; do
 		check "$command --help" help_of $command --help
 		check "$command: options without their values" values_missing $command
 		check "$command: flags with a value" values_too_much $command
@@ -138,7 +138,7 @@ wrong_usage() {
 		bad "^powercut $command: -x is not an option" $command -x
 		bad "^powercut $command: -x is not an option" $command -xyz
 	done
-	bad '"extra" is too much' run extra
+	bad 'no checker' run extra
 	bad '"extra" is too much' report extra
 	bad 'expected one fingerprint' show
 	bad 'expected one fingerprint' show c68c 38a8
@@ -278,7 +278,7 @@ wrong_values_of_others() {
 	for value in '' nonsense 0 -1 1.5 1000001; do
 		bad '--seeds: ".*" is not a number from 1 to 1000000' selftest --seeds "$value"
 	done
-	bad '"wal/nope" matches no planted bug and no sound engine' selftest wal/skip-sync wal/nope
+	bad '"wal/nope" matches no planted bug (see `powercut list bugs`) and no sound engine' selftest wal/skip-sync wal/nope
 	for value in '' nonsense 0 13; do
 		bad "^powercut claims: \"$value\" is not a number from 1 to 12" claims 1 "$value"
 	done
@@ -1102,13 +1102,13 @@ nests() {
 
 list_engines() {
 	exits 0 list engines
-	for engine in wal lsm btree bitcask; do
+	for engine in wal lsm btree bitcask driver; do
 		has out "^$engine  [a-z]"
 	done
 	# Behind these come adapters, built or not, and other plug-ins.
 	grep -v '  not built: ' out >there
-	[ $(($(grep -c '^[^ ]' there) - $(grep -c '^  plug-in ' there))) = 4 ] ||
-		fail "not four engines"
+	[ $(($(grep -c '^[^ ]' there) - $(grep -c '^  plug-in ' there))) = 5 ] ||
+		fail "not five engines"
 }
 
 # Every point that a campaign knows is there, and nothing twice.

@@ -89,6 +89,8 @@ static bool has_sound_fallback(const struct engine_option *o)
 {
 	if (!o->fallback || strchr(o->fallback, ','))
 		return false;
+	if (o->choices && !*o->choices)
+		return true; /* any text */
 	if (o->choices)
 		return is_choice(o->choices, o->fallback, strlen(o->fallback));
 	char *end;

@@ -110,7 +110,8 @@ int recover_scan(const struct recover_engine *r, void *store, struct contents *c
 	return 0;
 }
 
-/* The store is not closed: its process ends next. */
+/* The store is not closed: its process ends next, and what would outlive it is
+ * ended here. */
 int recover_with_engine(void *arg, const char *dir, struct contents *contents,
 			struct conduct *conduct, struct engine_error *error)
 {
@@ -124,5 +125,8 @@ int recover_with_engine(void *arg, const char *dir, struct contents *contents,
 	}
 	faults_watch(note_passage, &watch);
 	void *store = r->target->engine->open(dir, &r->target->config, error);
-	return store ? recover_scan(r, store, contents, conduct, error) : -1;
+	int rc = store ? recover_scan(r, store, contents, conduct, error) : -1;
+	if (store && r->target->engine->abandon)
+		r->target->engine->abandon(store);
+	return rc;
 }

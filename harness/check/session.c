@@ -241,6 +241,8 @@ int session_run(const struct session *session, const char *dir, struct session_r
 	}
 	if (!rc && s.store)
 		rc = close_store(&s, RULE_O12, "closing");
+	if (s.store && engine_of(&s)->abandon)
+		engine_of(&s)->abandon(s.store);
 	buf_finish(&code);
 	free(s.seen);
 	free(s.expected);

@@ -134,7 +134,7 @@ static int check_value(const struct engine *engine, const struct engine_option *
 		       struct piece value, char **out, struct err *err)
 {
 	if (option->choices) {
-		if (!is_choice(option->choices, value))
+		if (*option->choices && !is_choice(option->choices, value))
 			return err_set(err, ERR_USAGE, "%s: %s=%.*s: expected one of %s",
 				       engine->name, option->name, (int)value.n, value.at,
 				       option->choices);
@@ -223,6 +223,19 @@ static int parse_options(struct target *target, const char *text, struct err *er
 	return ERR_OK;
 }
 
+static int make_engine(struct target *target, struct err *err)
+{
+	struct engine_error error = {{0}};
+	if (!target->row->make)
+		return ERR_OK;
+	const struct engine *made = target->row->make(&target->config, &error);
+	if (!made)
+		return err_set(err, ERR_USAGE, "%s: %s", target->row->name, error.text);
+	target->engine = made;
+	target->config.options = made->options;
+	return ERR_OK;
+}
+
 int target_parse(const char *text, const struct engine *const *table, struct target **target,
 		 struct err *err)
 {
@@ -233,19 +246,21 @@ int target_parse(const char *text, const struct engine *const *table, struct tar
 		return ERR_USAGE;
 	struct target *t = mem_alloc(1, sizeof *t);
 	size_t n = count_options(engine);
-	t->engine = engine;
+	t->engine = t->row = engine;
 	t->source = is_file(name) ? plugin_file(engine) : engine->name;
 	t->values = mem_alloc(n, sizeof *t->values);
 	int code = parse_options(t, text[name.n] ? text + name.n + 1 : "", err);
-	if (code) {
-		target_destroy(t);
-		return code;
-	}
 	for (size_t i = 0; i < n; i++)
 		if (!t->values[i])
 			t->values[i] = mem_dup(engine->options[i].fallback,
 					       strlen(engine->options[i].fallback));
 	t->config = (struct engine_config){engine->options, (const char *const *)t->values};
+	if (!code)
+		code = make_engine(t, err);
+	if (code) {
+		target_destroy(t);
+		return code;
+	}
 	*target = t;
 	return ERR_OK;
 }
@@ -256,6 +271,8 @@ void target_destroy(struct target *target)
 		return;
 	for (size_t i = 0; target->values && i < count_options(target->engine); i++)
 		free(target->values[i]);
+	if (target->engine != target->row)
+		target->row->unmake(target->engine);
 	free(target->values);
 	free(target->mutant);
 	free(target);

@@ -15,6 +15,8 @@ struct target {
 	const struct engine *engine;
 	const char *source; /* what finds it again: its name, or the file of a plug-in that
 			       was named by its file, absolute */
+	const struct engine *row; /* of the table: what text named, and what made engine
+				     where that is another */
 	struct engine_config config;
 	char **values; /* what config.values points to */
 	char *mutant;  /* the planted bug's name, or NULL */
@@ -24,7 +26,8 @@ struct target {
  * named get their fallback; numbers lose leading zeros, so that equal targets
  * have equal descriptions.  *target is released by target_destroy and does not
  * need text any more.  ERR_USAGE with a text that names the engine or option
- * and what was expected; *target is then NULL. */
+ * and what was expected; *target is then NULL.  An engine that has to be made
+ * (engine.h) is made here, which may run what it stands for. */
 int target_parse(const char *text, const struct engine *const *table, struct target **target,
 		 struct err *err);
 

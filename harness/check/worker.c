@@ -132,6 +132,19 @@ static void end_in_time_out(const struct worker *w, struct slot *slot,
 		       limits->wall_ms / ALONE_FACTOR, limits->wall_ms);
 }
 
+/* What the engine says, and what was printed: by the program that it runs, perhaps,
+ * in its last moment. */
+static void end_in_error(struct worker *w, struct slot *slot)
+{
+	char words[160];
+	slot->error.text[sizeof slot->error.text - 1] = '\0';
+	last_words(w->output, w->dir, words, sizeof words);
+	end_as(slot, RECOVERY_FAILED, "%s%s%s",
+	       *slot->error.text ? slot->error.text : "an error without a text", *words ? ": " : "",
+	       words);
+	last_words_tidy(slot->text, w->dir);
+}
+
 static void end_badly(struct worker *w, struct slot *slot, const struct child_result *result)
 {
 	char words[160];
@@ -173,10 +186,7 @@ static void end_by_itself(struct worker *w, struct slot *slot, const struct chil
 	if (exited && slot->answer == ANSWER_CONTENTS && result->code == 0) {
 		end_as(slot, RECOVERY_OK, "%s", "");
 	} else if (exited && slot->answer == ANSWER_ERROR && result->code == 1) {
-		slot->error.text[sizeof slot->error.text - 1] = '\0';
-		end_as(slot, RECOVERY_FAILED, "%s",
-		       *slot->error.text ? slot->error.text : "an error without a text");
-		last_words_tidy(slot->text, w->dir);
+		end_in_error(w, slot);
 	} else {
 		end_badly(w, slot, result);
 	}

@@ -16,6 +16,7 @@
 	X(claims)                                                                                  \
 	X(list)                                                                                    \
 	X(trace)                                                                                   \
+	X(driver_test)                                                                             \
 	X(bench)
 
 /* Tells plugin.h where plug-ins are: beside the program where it was built, and

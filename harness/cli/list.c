@@ -54,7 +54,10 @@ static void put_engine(const struct engine *engine, const char *file, struct buf
 		if (!o->choices)
 			snprintf(range, sizeof range, "%llu..%llu", (unsigned long long)o->min,
 				 (unsigned long long)o->max);
-		buf_printf(out, "  %-14s %s [%s]\n", o->name, o->choices ? o->choices : range,
+		buf_printf(out, "  %-14s %s [%s]\n", o->name,
+			   !o->choices	 ? range
+			   : *o->choices ? o->choices
+					 : "TEXT",
 			   o->fallback);
 		buf_printf(out, "  %-14s   %s\n", "", o->help);
 	}
@@ -155,6 +158,8 @@ static int list_faults(const struct list *l, struct buf *out, struct err *err)
 	(void)err;
 	sheet_init(&sheet, &l->how, out);
 	for (const struct engine *const *e = engine_table; *e; e++) {
+		if (!(*e)->fault_points)
+			continue;
 		buf_printf(out, "%s  %s\n", (*e)->name, (*e)->summary);
 		put_points(&sheet, (*e)->fault_points);
 	}

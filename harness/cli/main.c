@@ -19,7 +19,7 @@ static void help(FILE *to)
 		    "the disk, works out every state the disk could be in had the power failed at\n"
 		    "each moment, and checks what the engine recovers from it.\n\nCommands:\n");
 	for (int i = 0; i < COMMANDS; i++)
-		fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->help);
+		fprintf(to, "  %-11s %s\n", commands[i]->name, commands[i]->help);
 	fprintf(to,
 		"\n`powercut COMMAND --help` tells more.  `powercut run` without options runs\n"
 		"the built-in campaign.\n\n"

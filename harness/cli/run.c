@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapters/driver.h"
 #include "area.h"
 #include "campaign.h"
 #include "clock.h"
@@ -30,6 +31,8 @@ struct run {
 	struct command command;
 	char *name; /* of the command */
 	const char *mix, *contract, *expect, *db;
+	char *made[TARGETS_MAX]; /* specs that are not words of the command line */
+	size_t n_made;
 	bool json, quiet;
 };
 
@@ -62,6 +65,15 @@ static int set_engine(void *ctx, const char *value, struct err *err)
 	target_destroy(target);
 	r->targets[r->n_targets++].spec = value;
 	return rc;
+}
+
+static int set_driver(void *ctx, const char *value, struct err *err)
+{
+	struct run *r = ctx;
+	if (r->n_made == TARGETS_MAX)
+		return err_set(err, ERR_USAGE, "more than %d targets", TARGETS_MAX);
+	r->made[r->n_made] = driver_target(value);
+	return set_engine(ctx, r->made[r->n_made++], err);
 }
 
 static int set_model(void *ctx, const char *value, struct err *err)
@@ -312,6 +324,7 @@ FLAG(quiet, quiet)
 
 static const struct cli_option options[] = {
 	{"engine", "SPEC", "engine and options, wal:sync=batch,batch=8; repeatable", set_engine},
+	{"driver", "CMD", "a program that speaks docs/driver.md; repeatable", set_driver},
 	{"check", "CMD", "with -- WORKLOAD: says which states are acceptable", set_check},
 	{"setup", "CMD", "with it: makes what is there at the start", set_setup},
 	{"ack-pattern", "REGEX", "with it: lines that acknowledge [all]", set_ack_pattern},
@@ -394,10 +407,11 @@ static int take_command(struct run *r, char **words)
 		return cli_usage("run",
 				 "--%s goes with an engine, not with a workload and its "
 				 "checker",
-				 r->n_targets  ? "engine"
-				 : r->mix      ? "mix"
-				 : r->contract ? "contract"
-					       : "live");
+				 r->n_made	? "driver"
+				 : r->n_targets ? "engine"
+				 : r->mix	? "mix"
+				 : r->contract	? "contract"
+						: "live");
 	if (command_check(c, &err))
 		return cli_usage("run", "%s", err.text);
 	words_join(c->workload, &name);
@@ -424,7 +438,7 @@ static int run(int argc, char **argv, const char *command_line)
 		goto done;
 	}
 	if (!r->n_targets && (r->contract || r->expect || r->mix)) {
-		code = cli_usage("run", "--%s goes with --engine",
+		code = cli_usage("run", "--%s goes with --engine or --driver",
 				 r->contract ? "contract"
 				 : r->expect ? "expect"
 					     : "mix");
@@ -441,6 +455,8 @@ static int run(int argc, char **argv, const char *command_line)
 	code = run_campaign(r);
 done:
 	free(r->name);
+	for (size_t i = 0; i < r->n_made; i++)
+		free(r->made[i]);
 	free(r);
 	return code;
 }
