@@ -632,6 +632,17 @@ run_too_little() {
 	has out '^        never were: wal/rotate/begin, '
 }
 
+# Options that leave a fault point no occasion are none of these.
+run_enough() {
+	for options in sync=batch,batch=3,buffer_bytes=1 sync=none,buffer_bytes=1 \
+		sync=batch,batch=3,buffer_bytes=100 sync=batch,batch=1 \
+		sync=batch,segment_bytes=256 sync=batch,batch=65536; do
+		campaign 0 x.db --engine "wal:$options" --model kill --ops 80
+	done
+	campaign 0 x.db --engine bitcask:merge_dead_percent=100 --model ext4
+	campaign 3 x.db --engine wal:sync=none,segment_bytes=1000000 --model kill --ops 80
+}
+
 # What is expected may break several rules, of which any will do.
 run_expected() {
 	campaign 0 x.db --engine wal:variant=textbook --mix put,delete,sync --model ext4,posix-dir \
@@ -772,6 +783,7 @@ runs() {
 	check 'run: the first line says what was left out' run_left_out
 	check 'run: nothing exercised, 3' run_idle
 	check 'run: a fault point that was never passed is named, 3' run_too_little
+	check 'run: one that the options leave no occasion for is not' run_enough
 	check 'run: a finding has all its rules, and a line of the engine' run_findings
 	check 'run: the four engines' run_engines
 	check 'report: --full and --windows leave nothing out' report_in_full

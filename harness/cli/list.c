@@ -94,12 +94,15 @@ static void put_needs(unsigned needs, struct buf *out)
 	}
 }
 
-/* "variant=hardened, sync=sync or batch" of "variant=hardened,sync=sync|batch". */
+/* "variant=hardened, sync=sync or batch; or batch<=2" of
+ * "variant=hardened,sync=sync|batch;batch<=2". */
 static void put_when(const char *when, struct buf *out)
 {
 	for (const char *at = when; *at; at++) {
 		if (*at == ',')
 			buf_string(out, ", ");
+		else if (*at == ';')
+			buf_string(out, "; or ");
 		else if (*at == '|')
 			buf_string(out, " or ");
 		else
