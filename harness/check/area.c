@@ -48,7 +48,10 @@ int area_choose(const char *wanted, char parent[AREA_PATH_MAX], struct err *err)
 			   : shm_usable("/dev/shm") ? "/dev/shm"
 			   : tmpdir && *tmpdir	    ? tmpdir
 						    : "/tmp";
-	if (statfs(path, &fs) != 0 || access(path, W_OK | X_OK) != 0) {
+	struct stat st;
+	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		return err_set(err, ERR_USAGE, "%s is no directory", path);
+	} else if (statfs(path, &fs) != 0 || access(path, W_OK | X_OK) != 0) {
 		err_sys(err, "cannot work in %s (choose another directory with --tmp DIR)", path);
 		return err ? (int)(err->code = ERR_USAGE) : ERR_USAGE;
 	}
