@@ -25,7 +25,7 @@ static void put_help(struct buf *to)
 		"the built-in campaign.\n\n"
 		"Exit codes: 0 passed, 1 an invariant was violated or an expected finding did not\n"
 		"occur, 2 inconclusive, 3 nothing was exercised, or too little, 64 wrong usage,\n"
-		"70 internal error.\n");
+		"70 internal error, or what had to be written could not be.\n");
 }
 
 /* One word as a shell would have to be given it. */
