@@ -102,8 +102,10 @@ enum engine_need {
  * tested what it should have, and says so. */
 struct engine_fault_point {
 	const char *name; /* "engine/operation/moment"; NULL ends the table */
-	const char *when; /* "variant=hardened,sync=sync|batch": options that must have one of
-			     these values, all of them; NULL: whatever they are */
+	const char *when; /* "variant=hardened,sync=sync|batch,batch>=2": options that must have
+			     one of these values, or a number within a bound (>= or <=), all of
+			     them; of several such lists, separated by ";", one will do; NULL:
+			     whatever they are */
 	unsigned needs;	  /* enum engine_need, or'ed; opening and closing are always done */
 };
 

@@ -59,8 +59,10 @@ static int crash(struct live *l, const char *name, uint64_t passage)
 	pid_t pid = fork();
 	if (pid < 0)
 		return err_sys(l->err, "fork");
-	if (pid == 0)
+	if (pid == 0) {
+		signal(SIGXFSZ, SIG_DFL); /* as in any child that runs an engine */
 		_exit(workload_record_child(&r));
+	}
 	while (waitpid(pid, &status, 0) < 0)
 		continue;
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;

@@ -177,7 +177,7 @@ static void print_unreached(struct sheet *sheet, const struct target_row *target
 	sheet_wrap(sheet, 4, names);
 	buf_clear(&text);
 	size_options(target->options, &sizes);
-	buf_string(&text, "What may help: more operations (--ops), another mix of them (--mix)");
+	buf_string(&text, "What may help: more operations (--ops) or keys (--keys), another mix (--mix)");
 	if (sizes.len)
 		buf_printf(&text, ", a smaller %s", buf_text(&sizes));
 	buf_string(&text, "; for what only a recovery passes, more profiles (--model) or states "

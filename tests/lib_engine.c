@@ -305,7 +305,7 @@ static bool of_other_variant(const struct store *store, const struct engine_faul
 	const char *at = point->when ? strstr(point->when, "variant=") : NULL;
 	if (!at)
 		return false;
-	snprintf(when, sizeof when, "%.*s", (int)strcspn(at, ","), at);
+	snprintf(when, sizeof when, "%.*s", (int)strcspn(at, ",;"), at);
 	return !config_reaches(&store->config, &(struct engine_fault_point){.when = when}, 0);
 }
 

@@ -147,9 +147,13 @@ wrong_usage() {
 	bad '"extra" is too much' gate extra
 	lists='expected one of engines, profiles, faults, bugs, campaigns, findings, calls'
 	bad "$lists" list
-	bad "$lists" list nonsense
-	bad "$lists" list engines profiles
-	bad "$lists" list faults bugs
+	bad "\"nonsense\" is no list, $lists" list nonsense
+	bad "\"profiles\" is too much, $lists" list engines profiles
+	bad "\"bugs\" is too much, $lists" list faults bugs
+	for what in engines profiles faults bugs campaigns calls; do
+		bad "--campaign goes with findings, not with $what" list $what --campaign 1
+	done
+	bad '--db goes with campaigns and findings, not with bugs' list bugs --db a.db
 	bad '"extra" is too much' trace extra
 	bad 'either --target or --state' trace --target 1 --state "$state"
 	bad '"extra" is too much' spectrum extra
@@ -191,6 +195,8 @@ wrong_values() {
 	bad_run '--model: "nope" is not a profile' --model kill,nope
 	bad_run '--model: "" is not a profile' --model kill,,ext4
 	bad_run '--model: names no profile' --model ''
+	bad_run '--model: names no profile' --model kill --model ''
+	bad_run '--model: "" is not a profile' --model kill,
 	for option in ops keys reuse empty; do
 		for value in '' nonsense -1 1.5 1e3 0x10 99999999999999999999999; do
 			bad_run "--$option: .*expected a number from" --$option "$value"
@@ -228,11 +234,18 @@ wrong_values() {
 	bad_run '--contract: contract: "nope": expected each, every=N' --contract nope
 	bad_run '--contract: contract: every=0: expected a number' --contract every=0
 	bad_run '--contract: contract: "": expected each' --contract each,
+	bad_run '"on-sync": what an acknowledgement means is said twice' --contract each,on-sync
+	bad_run '"each": what an acknowledgement means is said twice' --contract every=2,each
+	bad_run '"kill": what it holds against is said twice' --contract power,prefix,kill
+	bad_run '"no-prefix": the order of losses is said twice' --contract prefix,no-prefix
+	bad_run '"batch=none": what batches are is said twice' --contract batch=atomic,batch=none
+	bad_run '"stays": whether a recovery.s contents stay is said twice' --contract stays,stays
 	bad_run '--expect: "nope" is neither a rule and profile such as O2@posix' --expect nope
 	bad_run '--expect: "O2@nope" is neither' --expect 'O4@kill O2@nope'
 	bad_run '--expect: "O99@kill" is neither' --expect O99@kill
 	bad_run '--tmp: cannot work in nodir (choose another directory' --tmp nodir
 	bad_run '--tmp: cannot work in ' --tmp ''
+	bad_run '--tmp: .*/a.db is no directory' --tmp "$work/a.db"
 	bad_run '--power goes with --live' --power
 	bad '--contract goes with --engine' run --contract each
 	bad '--mix goes with --engine' run --mix put
@@ -278,6 +291,9 @@ wrong_values_of_others() {
 	for value in '' nonsense 0 -1 1.5 1000001; do
 		bad '--seeds: ".*" is not a number from 1 to 1000000' selftest --seeds "$value"
 	done
+	bad '--seeds: there are no 3 seeds from 9223372036854775807 on' \
+		selftest --seed 9223372036854775807 --seeds 3
+	bad '--export: names no directory' repro --db a.db --export '' "$state"
 	bad '"wal/nope" matches no planted bug (see `powercut list bugs`) and no sound engine' selftest wal/skip-sync wal/nope
 	for value in '' nonsense 0 13; do
 		bad "^powercut claims: \"$value\" is not a number from 1 to 12" claims 1 "$value"
@@ -390,9 +406,53 @@ full_disk() {
 		exit $code' "$program" - - --engine wal:variant=textbook --ops 120 --quiet
 	code=$?
 	[ $code != 77 ] || skip "cannot mount a tmpfs"
-	[ $code = 64 ] || fail "exit code $code, expected 64"
+	[ $code = 70 ] || fail "exit code $code, expected 70"
 	has err '^powercut run: disk/x.db: .*full'
 	has list '^1 .*PASSED' # the finished campaign is still there
+}
+
+full_disk_selftest() {
+	mkdir disk
+	unshare -m true 2>/dev/null || skip "needs the right to mount"
+	unshare -m sh -c 'mount -t tmpfs -o size=200k none disk || exit 77
+		"$@" >out 2>err' - "$program" selftest wal/skip-sync --quiet --db disk/x.db
+	code=$?
+	[ $code != 77 ] || skip "cannot mount a tmpfs"
+	[ $code = 70 ] || fail "exit code $code, expected 70"
+	has err '^powercut selftest: .*disk/x.db: .*full'
+}
+
+# A file that would grow beyond its limit is an error, not a death without a word.
+limited_file() {
+	(
+		ulimit -f 100
+		# shellcheck disable=SC2086 # words
+		"$program" run $small $textbook --tmp "$areas" --db x.db >/dev/null 2>err
+	)
+	code=$?
+	[ $code = 70 ] || fail "exit code $code, expected 70"
+	has err '^powercut run: .*File too large'
+}
+
+# Several that begin one new database at once.
+begun_at_once() {
+	for round in 1 2 3 4 5; do
+		pids=
+		for n in 1 2 3 4; do
+			# shellcheck disable=SC2086 # words
+			"$program" run --engine wal --model kill --ops 3 --depth 0 --quiet \
+				--tmp "$areas" --db new.db >/dev/null 2>err.$n &
+			pids="$pids $!"
+		done
+		for pid in $pids; do
+			wait "$pid"
+			code=$?
+			[ $code = 3 ] || fail "round $round: exit code $code: $(cat err.?)"
+		done
+		exits 0 list campaigns --db new.db
+		[ "$(grep -c '^[0-9]' out)" = 4 ] || fail "not four campaigns"
+		rm new.db
+	done
 }
 
 # A place for images without room.
@@ -417,6 +477,16 @@ output_full() {
 		[ $code = 70 ] || fail "$reader: exit code $code, expected 70"
 		has err 'standard output: No space left'
 	done
+	for talk in --help --version 'run --help' 'list engines' 'list --json bugs'; do
+		# shellcheck disable=SC2086 # words
+		"$program" $talk >/dev/full 2>err
+		code=$?
+		[ $code = 70 ] || fail "$talk: exit code $code, expected 70"
+		# shellcheck disable=SC2086 # words
+		"$program" $talk >&- 2>err
+		code=$?
+		[ $code = 70 ] || fail "$talk with it closed: exit code $code, expected 70"
+	done
 }
 
 reader_goes_away() {
@@ -434,6 +504,9 @@ wrong_databases() {
 	check 'noise for a database' noise_in_database
 	check 'a place where nothing can be written' unwritable_place
 	check 'a full disk, which keeps what was finished' full_disk
+	check 'a full disk and the self-test' full_disk_selftest
+	check 'a limit on the size of files' limited_file
+	check 'one new database for several at once' begun_at_once
 	check 'a full place for images' full_tmp
 	check 'standard output that is full is an internal error' output_full
 	check 'a reader of standard output that goes away is none' reader_goes_away
@@ -619,6 +692,17 @@ run_too_little() {
 	has out '^        never were: wal/rotate/begin, '
 }
 
+# Options that leave a fault point no occasion are none of these.
+run_enough() {
+	for options in sync=batch,batch=3,buffer_bytes=1 sync=none,buffer_bytes=1 \
+		sync=batch,batch=3,buffer_bytes=100 sync=batch,batch=1 \
+		sync=batch,segment_bytes=256 sync=batch,batch=65536; do
+		campaign 0 x.db --engine "wal:$options" --model kill --ops 80
+	done
+	campaign 0 x.db --engine bitcask:merge_dead_percent=100 --model ext4 --ops 120 --max-states 3000
+	campaign 3 x.db --engine wal:sync=none,segment_bytes=1000000 --model kill --ops 80
+}
+
 # What is expected may break several rules, of which any will do.
 run_expected() {
 	campaign 0 x.db --engine wal:variant=textbook --mix put,delete,sync --model ext4,posix-dir \
@@ -759,6 +843,7 @@ runs() {
 	check 'run: the first line says what was left out' run_left_out
 	check 'run: nothing exercised, 3' run_idle
 	check 'run: a fault point that was never passed is named, 3' run_too_little
+	check 'run: one that the options leave no occasion for is not' run_enough
 	check 'run: a finding has all its rules, and a line of the engine' run_findings
 	check 'run: the four engines' run_engines
 	check 'report: --full and --windows leave nothing out' report_in_full
@@ -1155,9 +1240,28 @@ list_bugs() {
 	done
 }
 
+# Each list has a form for machines.
+list_json() {
+	for what in engines profiles faults bugs calls; do
+		exits 0 list $what --json
+		valid_json out
+		has out "\"format\": \"powercut-$what\""
+		exits 0 list $what
+		awk 'length > 80 { print "a wide line: " $0 }' out | grep -v ' powercut run ' >wide
+		[ ! -s wide ] || fail "list $what: $(cat wide)"
+	done
+	exits 0 list faults --json
+	has out '"name": "wal/rotate/dirsynced"'
+	for what in campaigns findings; do
+		exits 0 list $what --json --db "$work/a.db"
+		valid_json out
+	done
+}
+
 lists() {
 	check 'list engines' list_engines
 	check 'list faults: those that campaigns know' list_faults
+	check 'lists: for machines, and for narrow screens' list_json
 	check 'list bugs: their commands find them' list_bugs
 }
 

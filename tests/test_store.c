@@ -790,7 +790,7 @@ static int fill(const char *path, const char *expected)
 		if (rc == 0 && i % 20 == 0)
 			rc = store_commit(store, &err);
 	}
-	if (rc != ERR_IO || strncmp(err.text, path, strlen(path)) != 0 ||
+	if (rc != ERR_FULL || strncmp(err.text, path, strlen(path)) != 0 ||
 	    !strstr(err.text, expected)) {
 		fprintf(stderr, "%d: %s\n", rc, err.text);
 		return 2;

@@ -117,6 +117,18 @@ static const struct {
 	{"batch=8|7,variant=hardened", 0, 0, true},
 	{"size=7", 0, 0, false},
 	{"variant", 0, 0, false},
+	{"batch>=7", 0, 0, true},
+	{"batch>=8", 0, 0, false},
+	{"batch<=7,variant=hardened", 0, 0, true},
+	{"variant=hardened,batch<=6", 0, 0, false},
+	{"batch>=x", 0, 0, false},
+	{"batch>7", 0, 0, false},
+	{"batch>=", 0, 0, false},
+	{"batch>", 0, 0, false},
+	{"variant>=1", 0, 0, false},
+	{"batch<=6;batch>=8", 0, 0, false},
+	{"batch<=6;variant=hardened,batch>=7", 0, 0, true},
+	{"variant=hardened,batch=7;batch>=8", 0, 0, true},
 };
 
 START_TEST(a_fault_point_is_reachable_with_its_options_and_operations)

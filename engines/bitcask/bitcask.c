@@ -92,6 +92,11 @@ static const struct engine_option options[] = {
 	{NULL},
 };
 
+/* A file with nothing alive in it is not copied, and one that has a single record is all
+ * alive or all dead: then there are neither outputs nor hints to speak of. */
+#define COPIES	     "merge_dead_percent<=90"
+#define COPIES_AGAIN "merge_dead_percent<=0;merge_dead_percent<=90,max_file_bytes>=512"
+
 static const struct engine_fault_point fault_points[] = {
 	{"bitcask/append/buffered", NULL, ENGINE_NEEDS_PUT},
 	{"bitcask/append/flushed", NULL, ENGINE_NEEDS_PUT},
@@ -104,18 +109,19 @@ static const struct engine_fault_point fault_points[] = {
 	{"bitcask/merge/begin", NULL, ENGINE_NEEDS_COMPACT},
 	{"bitcask/merge/active-synced", "variant=hardened,sync_writes=0",
 	 ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
-	{"bitcask/merge/created", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
-	{"bitcask/merge/written", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
-	{"bitcask/merge/hint-created", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
-	{"bitcask/merge/hint-written", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
-	{"bitcask/merge/synced", "variant=hardened", ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
-	{"bitcask/merge/renamed", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
+	{"bitcask/merge/created", COPIES, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
+	{"bitcask/merge/written", COPIES, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
+	{"bitcask/merge/hint-created", COPIES, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
+	{"bitcask/merge/hint-written", COPIES, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
+	{"bitcask/merge/synced", "variant=hardened," COPIES,
+	 ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
+	{"bitcask/merge/renamed", COPIES, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
 	{"bitcask/merge/dirsynced", "variant=hardened", ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
 	{"bitcask/merge/unlinked", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
-	{"bitcask/merge/hint-unlinked", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
+	{"bitcask/merge/hint-unlinked", COPIES_AGAIN, ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
 	{"bitcask/recover/begin", NULL, 0},
 	{"bitcask/recover/loaded", NULL, 0},
-	{"bitcask/recover/removed", NULL,
+	{"bitcask/recover/removed", COPIES,
 	 ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT | ENGINE_NEEDS_CRASH},
 	{"bitcask/recover/cut", NULL, ENGINE_NEEDS_PUT | ENGINE_NEEDS_CRASH},
 	{"bitcask/recover/synced", "variant=hardened", ENGINE_NEEDS_PUT | ENGINE_NEEDS_REOPEN},

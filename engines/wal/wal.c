@@ -90,10 +90,19 @@ static const struct engine_option options[] = {
 	{NULL},
 };
 
+/* Rotating syncs, so that a segment must hold as many records as are synced at once;
+ * and where each record fills the buffer, there is nothing to flush when rotating. */
+#define FITS  "batch<=16,segment_bytes>=4096"
+#define HOLDS "buffer_bytes>=512"
+
 static const struct engine_fault_point fault_points[] = {
 	{"wal/append/buffered", NULL, ENGINE_NEEDS_PUT},
-	{"wal/append/flushed", "sync=sync|batch", ENGINE_NEEDS_PUT},
-	{"wal/append/synced", "sync=sync|batch", ENGINE_NEEDS_PUT},
+	{"wal/append/flushed",
+	 "sync=sync;sync=batch," FITS ";sync=batch,batch<=1;"
+	 "sync=batch|none,buffer_bytes<=512,segment_bytes>=4096",
+	 ENGINE_NEEDS_PUT},
+	{"wal/append/synced", "sync=sync;sync=batch," FITS ";sync=batch,batch<=1",
+	 ENGINE_NEEDS_PUT},
 	{"wal/batch/buffered", NULL, ENGINE_NEEDS_BATCH},
 	{"wal/batch/flushed", NULL, ENGINE_NEEDS_BATCH},
 	{"wal/batch/synced", NULL, ENGINE_NEEDS_BATCH},
@@ -101,8 +110,8 @@ static const struct engine_fault_point fault_points[] = {
 	{"wal/sync/synced", NULL, ENGINE_NEEDS_SYNC},
 	{"wal/close/flushed", NULL, 0},
 	{"wal/rotate/begin", NULL, ENGINE_NEEDS_PUT},
-	{"wal/rotate/flushed", "sync=batch|none", ENGINE_NEEDS_PUT},
-	{"wal/rotate/synced", "sync=batch|none", ENGINE_NEEDS_PUT},
+	{"wal/rotate/flushed", "sync=none," HOLDS ";sync=batch,batch>=2," HOLDS, ENGINE_NEEDS_PUT},
+	{"wal/rotate/synced", "sync=none;sync=batch,batch>=2", ENGINE_NEEDS_PUT},
 	{"wal/recycle/reused", "recycle=1", ENGINE_NEEDS_PUT | ENGINE_NEEDS_COMPACT},
 	{"wal/rotate/created", NULL, ENGINE_NEEDS_PUT},
 	{"wal/rotate/dirsynced", "variant=hardened", ENGINE_NEEDS_PUT},

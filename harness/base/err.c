@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,19 +26,25 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	return code;
 }
 
+static bool is_full(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EFBIG || error == EIO;
+}
+
 int err_sys(struct err *err, const char *fmt, ...)
 {
 	int saved = errno;
+	int code = is_full(saved) ? ERR_FULL : ERR_IO;
 	if (!err)
-		return ERR_IO;
+		return code;
 	va_list args;
 	va_start(args, fmt);
 	format(err, fmt, args);
 	va_end(args);
 	size_t used = strlen(err->text);
 	snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(saved));
-	err->code = ERR_IO;
-	return ERR_IO;
+	err->code = code;
+	return code;
 }
 
 int err_wrap(struct err *err, const char *fmt, ...)
@@ -59,6 +66,7 @@ int err_exit_code(enum err_code code)
 	switch (code) {
 	case ERR_OK:
 		return 0;
+	case ERR_FULL:
 	case ERR_INTERNAL:
 		return 70;
 	default:

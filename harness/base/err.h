@@ -15,6 +15,8 @@ enum err_code {
 	ERR_MISSING = -5,     /* what was named does not exist */
 	ERR_UNSUPPORTED = -6, /* this machine or build cannot do it */
 	ERR_TARGET = -7,      /* the program under test misbehaved */
+	ERR_FULL = -8,	      /* what had to be written could not be: a full disk, a quota, a
+				 limit on the size of files, a failing disk */
 	ERR_INTERNAL = -70,   /* our own invariant is broken */
 };
 
@@ -30,7 +32,8 @@ struct err {
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Like err_set with ERR_IO, and appends ": " and the text of errno. */
+/* Like err_set with ERR_IO, and appends ": " and the text of errno; ERR_FULL where
+ * errno says that there is no room. */
 int err_sys(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -39,8 +42,9 @@ int err_sys(struct err *err, const char *fmt, ...)
 int err_wrap(struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* The exit code of the command line for a code: 0, 64 for everything that the
- * user can mend, 70 for what only we can. */
+/* The exit code of the command line for a code: 0; 64 for what the user can mend by
+ * asking for something else; 70 for what was rightly asked and could not be done:
+ * ERR_FULL and ERR_INTERNAL. */
 int err_exit_code(enum err_code code);
 
 #endif

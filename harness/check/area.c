@@ -48,7 +48,10 @@ int area_choose(const char *wanted, char parent[AREA_PATH_MAX], struct err *err)
 			   : shm_usable("/dev/shm") ? "/dev/shm"
 			   : tmpdir && *tmpdir	    ? tmpdir
 						    : "/tmp";
-	if (statfs(path, &fs) != 0 || access(path, W_OK | X_OK) != 0) {
+	struct stat st;
+	if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		return err_set(err, ERR_USAGE, "%s is no directory", path);
+	} else if (statfs(path, &fs) != 0 || access(path, W_OK | X_OK) != 0) {
 		err_sys(err, "cannot work in %s (choose another directory with --tmp DIR)", path);
 		return err ? (int)(err->code = ERR_USAGE) : ERR_USAGE;
 	}
@@ -206,13 +209,19 @@ void area_remove(struct area *area)
 	*area = (struct area){.fd = -1, .lock = -1};
 }
 
-/* Whether the area's process is dead.  A lock that can be had says so; an area
- * without one was left half made, or is being made just now. */
+/* Whether the area's process is dead.  A lock that can be had says so, but not of an area
+ * that is being made just now: between making the file and locking it nobody else may
+ * look.  An area without a lock was left half made. */
 static bool area_dead(int dir, const char *name)
 {
 	char path[300];
 	struct stat st;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_uid != geteuid())
+		return false;
+	pid_t pid = (pid_t)strtol(name + strlen(prefix), NULL, 10);
+	bool gone = pid > 0 && kill(pid, 0) != 0 && errno == ESRCH;
+	bool made = time(NULL) - st.st_ctime > MAKING_SECONDS;
+	if (!gone && !made)
 		return false;
 	snprintf(path, sizeof path, "%.250s/%s", name, lock_name);
 	int lock = openat(dir, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -221,9 +230,7 @@ static bool area_dead(int dir, const char *name)
 		close(lock);
 		return dead;
 	}
-	pid_t pid = (pid_t)strtol(name + strlen(prefix), NULL, 10);
-	return errno == ENOENT && pid > 0 && kill(pid, 0) != 0 && errno == ESRCH &&
-	       time(NULL) - st.st_ctime > MAKING_SECONDS;
+	return errno == ENOENT && gone && made;
 }
 
 static bool area_name(const char *name)

@@ -84,6 +84,9 @@ int contract_parse(const char *text, struct engine_contract *contract, struct er
 
 /* One word that needs no number: which field it sets, to what. */
 enum field { FIELD_ACK, FIELD_AGAINST, FIELD_PREFIX, FIELD_BATCH, FIELD_STAYS };
+static const char *const field_names[] = {"what an acknowledgement means",
+					  "what it holds against", "the order of losses",
+					  "what batches are", "whether a recovery's contents stay"};
 static const struct word {
 	const char *text;
 	enum field field;
@@ -139,13 +142,17 @@ static int parse_every(const char *digits, size_t n, struct engine_contract *con
 	return ERR_OK;
 }
 
-static int parse_word(const char *text, size_t n, struct engine_contract *contract, struct err *err)
+/* The field that the word is about goes to *field. */
+static int parse_word(const char *text, size_t n, struct engine_contract *contract,
+		      enum field *field, struct err *err)
 {
+	*field = FIELD_ACK;
 	if (n >= 6 && memcmp(text, "every=", 6) == 0)
 		return parse_every(text + 6, n - 6, contract, err);
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
 		if (n == strlen(words[i].text) && memcmp(text, words[i].text, n) == 0) {
 			set_field(contract, &words[i]);
+			*field = words[i].field;
 			return ERR_OK;
 		}
 	}
@@ -158,11 +165,18 @@ static int parse_word(const char *text, size_t n, struct engine_contract *contra
 int contract_override(const char *text, struct engine_contract *contract, struct err *err)
 {
 	struct engine_contract changed = *contract;
+	unsigned set = 0; /* fields, a bit each */
 	for (const char *word = text;;) {
 		size_t n = strcspn(word, ",");
-		int code = parse_word(word, n, &changed, err);
+		enum field field;
+		int code = parse_word(word, n, &changed, &field, err);
 		if (code)
 			return code;
+		if (set >> field & 1)
+			return err_set(err, ERR_USAGE,
+				       "contract: \"%.*s\": %s is said twice", (int)n, word,
+				       field_names[field]);
+		set |= 1u << field;
 		if (word[n] == '\0')
 			break;
 		word += n + 1;

@@ -333,19 +333,48 @@ static const char *value_of(const struct engine_config *config, const char *name
 	return NULL;
 }
 
+/* One condition, "sync=sync|batch", "batch>=2" or "batch<=16", which ends at `end`. */
+static bool condition_holds(const struct engine_config *config, const char *at, const char *end)
+{
+	size_t n = (size_t)(end - at), name = strcspn(at, "=<>");
+	if (name >= n)
+		return false;
+	const char *value = value_of(config, at, name);
+	if (!value)
+		return false;
+	if (at[name] == '=')
+		return is_among(value, at + name + 1, end);
+	uint64_t own, bound;
+	struct piece digits = {at + name + 2, n - name - 2};
+	if (name + 2 > n || at[name + 1] != '=' || !parse_number(digits, &bound) ||
+	    !parse_number((struct piece){value, strlen(value)}, &own))
+		return false;
+	return at[name] == '<' ? own <= bound : own >= bound;
+}
+
+/* Conditions separated by commas, all of which must hold, up to `end`. */
+static bool all_hold(const struct engine_config *config, const char *at, const char *end)
+{
+	while (at < end) {
+		const char *comma = memchr(at, ',', (size_t)(end - at));
+		const char *stop = comma ? comma : end;
+		if (!condition_holds(config, at, stop))
+			return false;
+		at = comma ? comma + 1 : end;
+	}
+	return true;
+}
+
 bool config_reaches(const struct engine_config *config, const struct engine_fault_point *point,
 		    unsigned done)
 {
 	if (point->needs & ~done)
 		return false;
-	for (const char *at = point->when; at && *at;) {
-		const char *end = at + strcspn(at, ","), *equals = strchr(at, '=');
-		if (!equals || equals > end)
-			return false;
-		const char *value = value_of(config, at, (size_t)(equals - at));
-		if (!value || !is_among(value, equals + 1, end))
-			return false;
-		at = *end ? end + 1 : end;
+	for (const char *at = point->when; at; at = *at == ';' ? at + 1 : NULL) {
+		const char *end = at + strcspn(at, ";");
+		if (all_hold(config, at, end))
+			return true;
+		at = end;
 	}
-	return true;
+	return !point->when;
 }

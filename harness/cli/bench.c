@@ -65,36 +65,36 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-static void print_text(const struct bench_result *r)
+static void print_text(const struct bench_result *r, struct buf *out)
 {
-	printf("one core\n");
-	printf("  bare fork and wait       %8.0f /s\n", r->forks_per_s);
-	printf("  recoveries of wal        %8.0f /s   %.2f of the forks (aim: 0.40 or more)\n",
+	buf_printf(out, "one core\n");
+	buf_printf(out, "  bare fork and wait       %8.0f /s\n", r->forks_per_s);
+	buf_printf(out, "  recoveries of wal        %8.0f /s   %.2f of the forks (aim: 0.40 or more)\n",
 	       r->recoveries_per_s, r->recovery_ratio);
-	printf("  states looked at         %8.0f /s   merged ones included\n", r->states_per_s);
-	printf("  checks by a C program    %8.0f /s   %.3f of the forks (aim: 0.035 or more)\n",
+	buf_printf(out, "  states looked at         %8.0f /s   merged ones included\n", r->states_per_s);
+	buf_printf(out, "  checks by a C program    %8.0f /s   %.3f of the forks (aim: 0.035 or more)\n",
 	       r->checks_per_s, r->check_ratio);
-	printf("recording, microseconds added to a call of %.2f\n", r->call_bare_us);
-	printf("  powercut                 %8.1f us\n", r->call_us);
+	buf_printf(out, "recording, microseconds added to a call of %.2f\n", r->call_bare_us);
+	buf_printf(out, "  powercut                 %8.1f us\n", r->call_us);
 	if (r->strace_us > 0)
-		printf("  strace --seccomp-bpf     %8.1f us   powercut takes %.2f of it (aim: 1.20 "
+		buf_printf(out, "  strace --seccomp-bpf     %8.1f us   powercut takes %.2f of it (aim: 1.20 "
 		       "or "
 		       "less)\n",
 		       r->strace_us, r->call_us / r->strace_us);
 	else
-		printf("  strace --seccomp-bpf     not installed, or it could not run\n");
-	printf("  powercut with stacks     %8.1f us   stacks cost %.1f us\n", r->call_stacks_us,
+		buf_printf(out, "  strace --seccomp-bpf     not installed, or it could not run\n");
+	buf_printf(out, "  powercut with stacks     %8.1f us   stacks cost %.1f us\n", r->call_stacks_us,
 	       r->call_stacks_us - r->call_us);
-	printf("the harness's own CPU time a state, workers included\n");
-	printf("  100 operations           %8.1f us\n", r->cpu_100_us);
-	printf("  10,000 operations        %8.1f us   %.2f times as much (aim: 2.00 or less)\n",
+	buf_printf(out, "the harness's own CPU time a state, workers included\n");
+	buf_printf(out, "  100 operations           %8.1f us\n", r->cpu_100_us);
+	buf_printf(out, "  10,000 operations        %8.1f us   %.2f times as much (aim: 2.00 or less)\n",
 	       r->cpu_10000_us, r->cpu_10000_us / r->cpu_100_us);
-	printf("  private memory           %8.1f MiB  (aim: below 64)\n", r->private_mib);
+	buf_printf(out, "  private memory           %8.1f MiB  (aim: below 64)\n", r->private_mib);
 }
 
-static void print_json(const struct bench_result *r)
+static void print_json(const struct bench_result *r, struct buf *out)
 {
-	printf("{\"format\":\"powercut-bench\",\"version\":1,\"forks_per_s\":%.1f,"
+	buf_printf(out, "{\"format\":\"powercut-bench\",\"version\":1,\"forks_per_s\":%.1f,"
 	       "\"recoveries_per_s\":%.1f,\"recovery_ratio\":%.4f,\"states_per_s\":%.1f,\"checks_"
 	       "per_s\":%.1f,\"check_ratio\":%.4f,"
 	       "\"call_bare_us\":%.3f,\"call_us\":%.3f,\"call_stacks_us\":%.3f,\"strace_us\":%.3f,"
@@ -111,6 +111,7 @@ static int run(int argc, char **argv, const char *command_line)
 	char self[4096];
 	int rest, code;
 	struct err err;
+	struct buf out = {0};
 	(void)command_line;
 	if (cli_parse(&cli_bench, &b, argc, argv, &rest, &code))
 		return code;
@@ -128,10 +129,12 @@ static int run(int argc, char **argv, const char *command_line)
 	if (bench_run(&b.options, &result, &err))
 		return cli_fail("bench", &err);
 	if (b.json)
-		print_json(&result);
+		print_json(&result, &out);
 	else
-		print_text(&result);
-	return 0;
+		print_text(&result, &out);
+	code = cli_print(&out, 0);
+	buf_finish(&out);
+	return code;
 }
 
 const struct cli_command cli_bench = {

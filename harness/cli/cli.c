@@ -16,19 +16,24 @@ enum {
 	LONG_OPTION = 256, /* and above: no character, so no short option */
 };
 
-static void print_help(const struct cli_command *c)
+/* The exit code. */
+static int print_help(const struct cli_command *c)
 {
-	printf("Usage: powercut %s %s\n\n%s.\n", c->name, c->arguments, c->help);
+	struct buf out = {0};
+	buf_printf(&out, "Usage: powercut %s %s\n\n%s.\n", c->name, c->arguments, c->help);
 	if (c->details)
-		printf("\n%s", c->details);
-	printf("\nOptions:\n");
+		buf_printf(&out, "\n%s", c->details);
+	buf_string(&out, "\nOptions:\n");
 	for (const struct cli_option *o = c->options; o->name; o++) {
 		char left[64];
 		snprintf(left, sizeof left, "--%s%s%s", o->name, o->arg ? " " : "",
 			 o->arg ? o->arg : "");
-		printf("  %-22s %s\n", left, o->help);
+		buf_printf(&out, "  %-22s %s\n", left, o->help);
 	}
-	printf("  %-22s %s\n", "--help", "show this");
+	buf_printf(&out, "  %-22s %s\n", "--help", "show this");
+	int code = cli_print(&out, 0);
+	buf_finish(&out);
+	return code;
 }
 
 /* What getopt_long stumbled over.  It leaves 0 in optopt for a long option that it
@@ -65,8 +70,7 @@ int cli_parse(const struct cli_command *c, void *ctx, int argc, char **argv, int
 			return 1;
 		}
 		if (found == LONG_OPTION) {
-			print_help(c);
-			*exit_code = 0;
+			*exit_code = print_help(c);
 			return 1;
 		}
 		struct err err;

@@ -232,7 +232,9 @@ static void put_finding(const struct gate *g, const struct known *k, const char 
 		put_line(what, k->fingerprint, k->title, out);
 		return;
 	}
-	buf_printf(out, "%s{\"fingerprint\":\"%s\",\"title\":\"", first ? "" : ",", k->fingerprint);
+	buf_printf(out, "%s{\"fingerprint\":\"", first ? "" : ",");
+	buf_json(out, k->fingerprint, strlen(k->fingerprint));
+	buf_string(out, "\",\"title\":\"");
 	buf_json(out, k->title, strlen(k->title));
 	buf_string(out, "\"}");
 }

@@ -1,8 +1,12 @@
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "engine.h"
+#include "json.h"
+#include "mem.h"
 #include "planted.h"
 #include "plugin.h"
 #include "profile.h"
@@ -40,64 +44,195 @@ static int set_json(void *ctx, const char *value, struct err *err)
 static const struct cli_option options[] = {
 	{"db", "FILE", "database, for campaigns and findings [powercut.db]", set_db},
 	{"campaign", "N", "findings of that campaign only", set_campaign},
-	{"json", NULL, "campaigns and findings as JSON", set_json},
+	{"json", NULL, "for machines", set_json},
 	{0},
 };
 
-static void put_engine(const struct engine *engine, const char *file, struct buf *out)
+/* ---- JSON: an object with the list under its own name ---- */
+
+static void json_begin(struct json *json, struct buf *out, const char *format, const char *name)
 {
-	buf_printf(out, "%s  %s\n", engine->name, engine->summary);
+	*json = (struct json){.out = out};
+	json_open(json, NULL, '{');
+	json_format(json, format);
+	json_open(json, name, '[');
+}
+
+static void json_end(struct json *json)
+{
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+static void json_engine(struct json *json, const struct engine *engine, const char *file)
+{
+	json_open(json, NULL, '{');
+	json_text(json, "name", engine->name);
+	json_text(json, "summary", engine->summary);
 	if (file)
-		buf_printf(out, "  plug-in %s\n", file);
+		json_text(json, "plug_in", file);
+	json_open(json, "options", '[');
 	for (const struct engine_option *o = engine->options; o && o->name; o++) {
-		char range[64] = "";
-		if (!o->choices)
-			snprintf(range, sizeof range, "%llu..%llu", (unsigned long long)o->min,
-				 (unsigned long long)o->max);
-		buf_printf(out, "  %-14s %s [%s]\n", o->name,
-			   !o->choices	 ? range
-			   : *o->choices ? o->choices
-					 : "TEXT",
-			   o->fallback);
-		buf_printf(out, "  %-14s   %s\n", "", o->help);
+		json_open(json, NULL, '{');
+		json_text(json, "name", o->name);
+		json_text(json, "default", o->fallback);
+		json_text(json, "choices", o->choices ? o->choices : "");
+		if (!o->choices) {
+			json_count(json, "min", o->min);
+			json_count(json, "max", o->max);
+		}
+		json_text(json, "help", o->help);
+		json_close(json, '}');
 	}
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+static void json_profiles(struct buf *out)
+{
+	struct json json;
+	json_begin(&json, out, "powercut-profiles", "profiles");
+	for (const struct profile *p = profile_table; p->name; p++) {
+		json_open(&json, NULL, '{');
+		json_text(&json, "name", p->name);
+		json_text(&json, "summary", p->summary);
+		json_close(&json, '}');
+	}
+	json_end(&json);
+}
+
+static void json_bugs(struct buf *out)
+{
+	struct json json;
+	json_begin(&json, out, "powercut-bugs", "bugs");
+	for (const struct planted_bug *bug = planted_bugs; bug->name; bug++) {
+		json_open(&json, NULL, '{');
+		json_text(&json, "name", bug->name);
+		json_text(&json, "wrong", bug->wrong);
+		json_text(&json, "target", bug->target);
+		json_text(&json, "workload", bug->workload);
+		json_text(&json, "rules", bug->rules);
+		json_words(&json, "from", bug->from);
+		json_close(&json, '}');
+	}
+	json_end(&json);
+}
+
+static void json_calls(struct buf *out)
+{
+	struct json json;
+	struct record_syscall row;
+	json_begin(&json, out, "powercut-calls", "calls");
+	for (size_t i = 0; record_syscall(i, &row); i++) {
+		json_open(&json, NULL, '{');
+		json_text(&json, "name", row.name);
+		json_text(&json, "handling", row.handling);
+		json_number(&json, "x86_64", row.x86_64);
+		json_number(&json, "aarch64", row.aarch64);
+		json_close(&json, '}');
+	}
+	json_end(&json);
+}
+
+/* ---- text ---- */
+
+static void put_option(struct sheet *sheet, const struct engine_option *o)
+{
+	enum { COLUMN = 17, HELP_COLUMN = 19 };
+	struct buf text = {0};
+	if (o->choices)
+		buf_printf(&text, "%s [%s]", *o->choices ? o->choices : "TEXT", o->fallback);
+	else
+		buf_printf(&text, "%" PRIu64 "..%" PRIu64 " [%s]", o->min, o->max, o->fallback);
+	buf_printf(sheet->out, "  %-14s ", o->name);
+	sheet_wrap(sheet, COLUMN, buf_text(&text));
+	buf_printf(sheet->out, "%*s", HELP_COLUMN, "");
+	sheet_wrap(sheet, HELP_COLUMN, o->help);
+	buf_finish(&text);
+}
+
+/* Where engines are listed: as JSON where json.out is set. */
+struct engines_out {
+	struct sheet *sheet;
+	struct json json;
+};
+
+static void put_engine(struct engines_out *to, const struct engine *engine, const char *file)
+{
+	if (to->json.out) {
+		json_engine(&to->json, engine, file);
+		return;
+	}
+	buf_printf(to->sheet->out, "%s  %s\n", engine->name, engine->summary);
+	if (file)
+		buf_printf(to->sheet->out, "  plug-in %s\n", file);
+	for (const struct engine_option *o = engine->options; o && o->name; o++)
+		put_option(to->sheet, o);
+}
+
+static void put_absent(struct engines_out *to, const char *name, const char *why)
+{
+	if (!to->json.out) {
+		buf_printf(to->sheet->out, "%s  %s\n", name, why);
+		return;
+	}
+	json_open(&to->json, NULL, '{');
+	json_text(&to->json, "name", name);
+	json_text(&to->json, "absent", why);
+	json_close(&to->json, '}');
 }
 
 /* One that does not load is no reason not to list the others. */
 static void put_plugin(void *arg, const char *name, const char *file, const char *why)
 {
-	struct buf *out = arg;
+	struct engines_out *to = arg;
 	const struct engine *engine = NULL;
 	struct err err = {0};
-	if (why)
-		buf_printf(out, "%s  %s\n", name, why);
-	else if (plugin_find(name, strlen(name), &engine, &err))
-		buf_printf(out, "%s  cannot be used: %s\n", name, err.text);
-	else if (engine)
-		put_engine(engine, file, out);
+	if (why) {
+		put_absent(to, name, why);
+	} else if (plugin_find(name, strlen(name), &engine, &err)) {
+		char *text = mem_printf("cannot be used: %s", err.text);
+		put_absent(to, name, text);
+		free(text);
+	} else if (engine) {
+		put_engine(to, engine, file);
+	}
 }
 
 static int list_engines(const struct list *l, struct buf *out, struct err *err)
 {
-	(void)l;
+	struct sheet sheet;
 	(void)err;
+	struct engines_out to = {.sheet = &sheet};
+	if (l->how.json)
+		json_begin(&to.json, out, "powercut-engines", "engines");
+	sheet_init(&sheet, &l->how, out);
 	for (const struct engine *const *e = engine_table; *e; e++)
-		put_engine(*e, NULL, out);
-	plugin_each(put_plugin, out);
+		put_engine(&to, *e, NULL);
+	plugin_each(put_plugin, &to);
+	if (l->how.json)
+		json_end(&to.json);
 	return ERR_OK;
 }
 
 static int list_profiles(const struct list *l, struct buf *out, struct err *err)
 {
-	(void)l;
+	struct sheet sheet;
 	(void)err;
-	for (const struct profile *p = profile_table; p->name; p++)
-		buf_printf(out, "%-10s %s\n", p->name, p->summary);
+	if (l->how.json) {
+		json_profiles(out);
+		return ERR_OK;
+	}
+	sheet_init(&sheet, &l->how, out);
+	for (const struct profile *p = profile_table; p->name; p++) {
+		buf_printf(out, "%-10s ", p->name);
+		sheet_wrap(&sheet, 11, p->summary);
+	}
 	return ERR_OK;
 }
 
-/* What a run must do, "put, sync". */
-static void put_needs(unsigned needs, struct buf *out)
+/* What a run must do, "put, sync", or `nothing`. */
+static void put_needs(unsigned needs, const char *between, const char *nothing, struct buf *out)
 {
 	static const struct {
 		enum engine_need need;
@@ -110,21 +245,24 @@ static void put_needs(unsigned needs, struct buf *out)
 	};
 	const char *separator = "";
 	if (!needs)
-		buf_string(out, "always");
+		buf_string(out, nothing);
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
 		if (!(needs & table[i].need))
 			continue;
 		buf_printf(out, "%s%s", separator, table[i].words);
-		separator = ", ";
+		separator = between;
 	}
 }
 
-/* "variant=hardened, sync=sync or batch" of "variant=hardened,sync=sync|batch". */
+/* "variant=hardened, sync=sync or batch; or batch<=2" of
+ * "variant=hardened,sync=sync|batch;batch<=2". */
 static void put_when(const char *when, struct buf *out)
 {
 	for (const char *at = when; *at; at++) {
 		if (*at == ',')
 			buf_string(out, ", ");
+		else if (*at == ';')
+			buf_string(out, "; or ");
 		else if (*at == '|')
 			buf_string(out, " or ");
 		else
@@ -140,7 +278,7 @@ static void put_points(struct sheet *sheet, const struct engine_fault_point *poi
 	for (const struct engine_fault_point *p = points; p && p->name; p++) {
 		buf_printf(sheet->out, "  %-*s", NEEDS_COLUMN - 2, p->name);
 		buf_clear(&text);
-		put_needs(p->needs, &text);
+		put_needs(p->needs, ", ", "always", &text);
 		if (p->when && text.len < WHEN_COLUMN - NEEDS_COLUMN)
 			buf_printf(&text, "%*s", (int)(WHEN_COLUMN - NEEDS_COLUMN - text.len), "");
 		else if (p->when)
@@ -152,10 +290,35 @@ static void put_points(struct sheet *sheet, const struct engine_fault_point *poi
 	buf_finish(&text);
 }
 
+static void json_faults(struct buf *out)
+{
+	struct json json;
+	struct buf needs = {0};
+	json_begin(&json, out, "powercut-faults", "faults");
+	for (const struct engine *const *e = engine_table; *e; e++) {
+		for (const struct engine_fault_point *p = (*e)->fault_points; p && p->name; p++) {
+			buf_clear(&needs);
+			put_needs(p->needs, " ", "", &needs);
+			json_open(&json, NULL, '{');
+			json_text(&json, "name", p->name);
+			json_text(&json, "engine", (*e)->name);
+			json_words(&json, "needs", buf_text(&needs));
+			json_text(&json, "when", p->when ? p->when : "");
+			json_close(&json, '}');
+		}
+	}
+	json_end(&json);
+	buf_finish(&needs);
+}
+
 static int list_faults(const struct list *l, struct buf *out, struct err *err)
 {
 	struct sheet sheet;
 	(void)err;
+	if (l->how.json) {
+		json_faults(out);
+		return ERR_OK;
+	}
 	sheet_init(&sheet, &l->how, out);
 	for (const struct engine *const *e = engine_table; *e; e++) {
 		if (!(*e)->fault_points)
@@ -216,6 +379,10 @@ static int list_bugs(const struct list *l, struct buf *out, struct err *err)
 {
 	struct sheet sheet;
 	(void)err;
+	if (l->how.json) {
+		json_bugs(out);
+		return ERR_OK;
+	}
 	sheet_init(&sheet, &l->how, out);
 	for (const struct planted_bug *bug = planted_bugs; bug->name; bug++)
 		put_bug(&sheet, bug);
@@ -225,8 +392,11 @@ static int list_bugs(const struct list *l, struct buf *out, struct err *err)
 static int list_calls(const struct list *l, struct buf *out, struct err *err)
 {
 	struct record_syscall row;
-	(void)l;
 	(void)err;
+	if (l->how.json) {
+		json_calls(out);
+		return ERR_OK;
+	}
 	buf_printf(out, "%-24s %-14s %7s %8s\n", "system call", "handling", "x86_64", "aarch64");
 	for (size_t i = 0; record_syscall(i, &row); i++)
 		buf_printf(out, "%-24s %-14s %7d %8d\n", row.name, row.handling, row.x86_64,
@@ -259,14 +429,35 @@ static int list_findings(const struct list *l, struct buf *out, struct err *err)
 	return rc;
 }
 
-static const struct {
+static const struct kind {
 	const char *name;
 	int (*list)(const struct list *l, struct buf *out, struct err *err);
+	bool db, campaign; /* options that mean something for it */
 } lists[] = {
-	{"engines", list_engines}, {"profiles", list_profiles},	  {"faults", list_faults},
-	{"bugs", list_bugs},	   {"campaigns", list_campaigns}, {"findings", list_findings},
-	{"calls", list_calls},
+	{"engines", list_engines, false, false},    {"profiles", list_profiles, false, false},
+	{"faults", list_faults, false, false},	    {"bugs", list_bugs, false, false},
+	{"campaigns", list_campaigns, true, false}, {"findings", list_findings, true, true},
+	{"calls", list_calls, false, false},
 };
+
+enum { WORD_MAX = 40 };
+
+/* Says what is wrong with a word. */
+static int refuse(const char *word, const char *wrong)
+{
+	return cli_usage("list",
+			 "\"%.*s\" %s, expected one of engines, profiles, faults, bugs, "
+			 "campaigns, findings, calls",
+			 WORD_MAX, word, wrong);
+}
+
+static const struct kind *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		if (strcmp(lists[i].name, name) == 0)
+			return &lists[i];
+	return NULL;
+}
 
 static int run(int argc, char **argv, const char *command_line)
 {
@@ -279,19 +470,25 @@ static int run(int argc, char **argv, const char *command_line)
 		return code;
 	l.how.width = cli_width();
 	l.how.colour = cli_colour();
-	for (size_t i = 0; argc - rest == 1 && i < sizeof lists / sizeof *lists; i++) {
-		if (strcmp(lists[i].name, argv[rest]) != 0)
-			continue;
-		int rc = lists[i].list(&l, &out, &err);
-		/* 1: what went wrong has been said. */
-		code = rc == 1 ? EXIT_WRONG_USAGE
-		       : rc    ? cli_fail("list", &err)
-			       : cli_print(&out, 0);
-		buf_finish(&out);
-		return code;
-	}
-	return cli_usage("list", "expected one of engines, profiles, faults, bugs, campaigns, "
+	if (argc == rest)
+		return cli_usage("list",
+				 "expected one of engines, profiles, faults, bugs, campaigns, "
 				 "findings, calls");
+	if (argc - rest > 1)
+		return refuse(argv[rest + 1], "is too much");
+	const struct kind *kind = find(argv[rest]);
+	if (!kind)
+		return refuse(argv[rest], "is no list");
+	if (l.campaign && !kind->campaign)
+		return cli_usage("list", "--campaign goes with findings, not with %s", kind->name);
+	if (l.db && !kind->db)
+		return cli_usage("list", "--db goes with campaigns and findings, not with %s",
+				 kind->name);
+	int rc = kind->list(&l, &out, &err);
+	/* 1: what went wrong has been said. */
+	code = rc == 1 ? EXIT_WRONG_USAGE : rc ? cli_fail("list", &err) : cli_print(&out, 0);
+	buf_finish(&out);
+	return code;
 }
 
 const struct cli_command cli_list = {

@@ -12,20 +12,22 @@ static const struct cli_command *const commands[] = {
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
-static void help(FILE *to)
+static void put_help(struct buf *to)
 {
-	fprintf(to, "Usage: powercut COMMAND [OPTIONS]\n\n"
-		    "Crash-consistency tests for storage engines: records what an engine asks of\n"
-		    "the disk, works out every state the disk could be in had the power failed at\n"
-		    "each moment, and checks what the engine recovers from it.\n\nCommands:\n");
+	buf_string(to,
+		   "Usage: powercut COMMAND [OPTIONS]\n\n"
+		   "Crash-consistency tests for storage engines: records what an engine asks of\n"
+		   "the disk, works out every state the disk could be in had the power failed at\n"
+		   "each moment, and checks what the engine recovers from it.\n\nCommands:\n");
 	for (int i = 0; i < COMMANDS; i++)
-		fprintf(to, "  %-11s %s\n", commands[i]->name, commands[i]->help);
-	fprintf(to,
+		buf_printf(to, "  %-11s %s\n", commands[i]->name, commands[i]->help);
+	buf_string(
+		to,
 		"\n`powercut COMMAND --help` tells more.  `powercut run` without options runs\n"
 		"the built-in campaign.\n\n"
 		"Exit codes: 0 passed, 1 an invariant was violated or an expected finding did not\n"
 		"occur, 2 inconclusive, 3 nothing was exercised, or too little, 64 wrong usage,\n"
-		"70 internal error.\n");
+		"70 internal error, or what had to be written could not be.\n");
 }
 
 /* One word as a shell would have to be given it. */
@@ -58,18 +60,26 @@ int main(int argc, char **argv)
 {
 	struct buf line = {0};
 	int code = EXIT_WRONG_USAGE;
+	/* Both are told by errno; children that run an engine have the default again. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
-		help(stderr);
+		put_help(&line);
+		fputs(buf_text(&line), stderr);
+		buf_finish(&line);
 		return code;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-		help(stdout);
-		return 0;
+		put_help(&line);
+		code = cli_print(&line, 0);
+		buf_finish(&line);
+		return code;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		printf("powercut %s\n", POWERCUT_VERSION);
-		return 0;
+		buf_printf(&line, "powercut %s\n", POWERCUT_VERSION);
+		code = cli_print(&line, 0);
+		buf_finish(&line);
+		return code;
 	}
 	cli_find_plugins();
 	for (int i = 0; i < COMMANDS; i++)

@@ -18,9 +18,8 @@ static int set_db(void *ctx, const char *value, struct err *err)
 
 static int set_export(void *ctx, const char *value, struct err *err)
 {
-	(void)err;
 	((struct repro *)ctx)->export = value;
-	return ERR_OK;
+	return *value ? ERR_OK : err_set(err, ERR_USAGE, "names no directory");
 }
 
 static int set_tmp(void *ctx, const char *value, struct err *err)
@@ -38,7 +37,7 @@ static int set_timeout(void *ctx, const char *value, struct err *err)
 static const struct cli_option options[] = {
 	{"db", "FILE", "database [powercut.db]", set_db},
 	{"export", "DIR", "write the state's files to DIR, which must be new or empty", set_export},
-	{"timeout", "TIME", "wall time of the recovery [1s]", set_timeout},
+	{"timeout", "TIME", "wall time of the recovery, 500ms or seconds [1s]", set_timeout},
 	{"tmp", "DIR", "where the image is made [/dev/shm]", set_tmp},
 	{0},
 };

@@ -79,7 +79,9 @@ static int set_driver(void *ctx, const char *value, struct err *err)
 static int set_model(void *ctx, const char *value, struct err *err)
 {
 	struct run *r = ctx;
-	for (const char *p = value; *p;) {
+	if (!*value)
+		return err_set(err, ERR_USAGE, "names no profile");
+	for (const char *p = value; p;) {
 		size_t n = strcspn(p, ",");
 		char *name = mem_dup(p, n);
 		const struct profile *profile = profile_find(name);
@@ -100,9 +102,9 @@ static int set_model(void *ctx, const char *value, struct err *err)
 		if (!again)
 			r->profiles[r->n_profiles++] = profile;
 		free(name);
-		p += n + (p[n] == ',');
+		p = p[n] ? p + n + 1 : NULL;
 	}
-	return r->n_profiles ? ERR_OK : err_set(err, ERR_USAGE, "names no profile");
+	return ERR_OK;
 }
 
 static int set_number(const char *value, uint64_t min, uint64_t max, uint32_t *to, struct err *err)
@@ -345,7 +347,7 @@ static const struct cli_option options[] = {
 	{"nested", "N", "recoveries crashed so, a target and profile [24]", set_nested},
 	{"budget", "TIME", "stop after so long: 30s, 5m [none]", set_budget},
 	{"jobs", "N", "workers [one a CPU]", set_jobs},
-	{"timeout", "TIME", "wall time of one recovery [1s]", set_timeout},
+	{"timeout", "TIME", "wall time of one recovery, 500ms or seconds [1s]", set_timeout},
 	{"memory", "SIZE", "memory of one recovery [1G]", set_memory},
 	{"disk", "SIZE", "what one recovery may write [512M]", set_disk},
 	{"tmp", "DIR", "where images are made [/dev/shm]", set_tmp},

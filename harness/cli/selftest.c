@@ -243,6 +243,12 @@ static int run(int argc, char **argv, const char *command_line)
 	if (cli_parse(&cli_selftest, s, argc, argv, &rest, &code))
 		goto done;
 	cli_trials_begin(&s->common, command_line);
+	if (s->options.seeds > INT64_MAX - s->common.trials.campaign.seed + 1) {
+		code = cli_usage("selftest", "--seeds: there are no %" PRIu64 " seeds from %" PRIu64
+				 " on, only up to %" PRId64, s->options.seeds,
+				 s->common.trials.campaign.seed, INT64_MAX);
+		goto done;
+	}
 	s->options.trials = s->common.trials;
 	s->options.names = (const char *const *)argv + rest;
 	s->options.n_names = (size_t)(argc - rest);

@@ -20,7 +20,7 @@ struct cli_trials {
 		{"max-states", "N", "states a target and profile, 0: no limit [" states_max "]",   \
 		 cli_trials_states},                                                               \
 		{"jobs", "N", "workers [one a CPU]", cli_trials_jobs},                             \
-		{"timeout", "TIME", "wall time of one recovery [1s]", cli_trials_timeout},         \
+		{"timeout", "TIME", "wall time of one recovery, 500ms or seconds [1s]", cli_trials_timeout},         \
 		{"tmp", "DIR", "where images are made [/dev/shm]", cli_trials_tmp},                \
 		{"db", "FILE", "keep everything in this database [nothing is kept]",               \
 		 cli_trials_db},                                                                   \

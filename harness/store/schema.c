@@ -184,6 +184,9 @@ int schema_error(sqlite3 *db, int rc, const char *doing, struct err *err)
 		if (errno)
 			return err_sys(err, "%s: %s", doing, sqlite3_errmsg(db));
 		break;
+	case SQLITE_FULL:
+		code = ERR_FULL;
+		break;
 	case SQLITE_CONSTRAINT:
 	case SQLITE_MISUSE:
 	case SQLITE_RANGE:

@@ -137,9 +137,12 @@ static int pragma_number(struct store *store, const char *sql, int *value, struc
 static int check_identity(struct store *store, bool create, struct err *err)
 {
 	int id = 0, pages = 0;
+	/* Both of one moment: another process may be finishing its first batch. */
+	sqlite3_exec(store->db, "BEGIN", NULL, NULL, NULL);
 	int rc = pragma_number(store, "PRAGMA application_id", &id, err);
 	if (rc == 0)
 		rc = pragma_number(store, "PRAGMA page_count", &pages, err);
+	sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
 	if (rc || id == STORE_APPLICATION_ID || (pages == 0 && create))
 		return rc;
 	return err_set(err, ERR_CORRUPT,
