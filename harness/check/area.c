@@ -24,7 +24,7 @@ enum {
 };
 
 static const char prefix[] = "powercut-";
-static const char lock_name[] = "lock";
+static const char lock_name[] = "lock", new_lock_name[] = "lock.new";
 
 /* ---- where ---- */
 
@@ -186,8 +186,10 @@ int area_create(const char *parent, struct area *area, struct err *err)
 		return err_sys(err, "cannot make a directory in %s", parent);
 	area->fd = open(area->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (area->fd >= 0)
-		area->lock = openat(area->fd, lock_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (area->lock < 0 || flock(area->lock, LOCK_EX | LOCK_NB) != 0) {
+		area->lock = openat(area->fd, new_lock_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	/* Under its name it is only ever seen locked: nobody can take it for a dead one's. */
+	if (area->lock < 0 || flock(area->lock, LOCK_EX | LOCK_NB) != 0 ||
+	    renameat(area->fd, new_lock_name, area->fd, lock_name) != 0) {
 		err_sys(err, "cannot prepare %s", area->path);
 		area_remove(area);
 		return ERR_IO;
@@ -209,19 +211,13 @@ void area_remove(struct area *area)
 	*area = (struct area){.fd = -1, .lock = -1};
 }
 
-/* Whether the area's process is dead.  A lock that can be had says so, but not of an area
- * that is being made just now: between making the file and locking it nobody else may
- * look.  An area without a lock was left half made. */
+/* Whether the area's process is dead.  A lock that can be had says so; an area
+ * without one was left half made, or is being made just now. */
 static bool area_dead(int dir, const char *name)
 {
 	char path[300];
 	struct stat st;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_uid != geteuid())
-		return false;
-	pid_t pid = (pid_t)strtol(name + strlen(prefix), NULL, 10);
-	bool gone = pid > 0 && kill(pid, 0) != 0 && errno == ESRCH;
-	bool made = time(NULL) - st.st_ctime > MAKING_SECONDS;
-	if (!gone && !made)
 		return false;
 	snprintf(path, sizeof path, "%.250s/%s", name, lock_name);
 	int lock = openat(dir, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -230,7 +226,9 @@ static bool area_dead(int dir, const char *name)
 		close(lock);
 		return dead;
 	}
-	return errno == ENOENT && gone && made;
+	pid_t pid = (pid_t)strtol(name + strlen(prefix), NULL, 10);
+	return errno == ENOENT && pid > 0 && kill(pid, 0) != 0 && errno == ESRCH &&
+	       time(NULL) - st.st_ctime > MAKING_SECONDS;
 }
 
 static bool area_name(const char *name)
