@@ -314,6 +314,17 @@ void causes_minimise(struct model *model, const struct state *state, still_fails
 
 /* ---- words ---- */
 
+/* Whether the range of an msync reaches what a micro-op of its file changed. */
+static bool msync_covers(const struct causes *c, uint32_t micro, const struct event *e)
+{
+	const struct micro *m = &c->s->ops->micros[micro];
+	const struct object *o = &c->s->ops->objects[m->object];
+	uint64_t start = (uint64_t)o->block * BLOCK_BYTES;
+	if (o->kind == OBJECT_SIZE)
+		return m->size <= e->offset + e->length;
+	return start < e->offset + e->length && start + BLOCK_BYTES > e->offset;
+}
+
 /* Whether a sync that covers a micro-op comes anywhere after it. */
 static bool synced_later(const struct causes *c, uint32_t micro)
 {
@@ -323,7 +334,8 @@ static bool synced_later(const struct causes *c, uint32_t micro)
 	for (size_t i = m->event + 1; i < t->n_events; i++) {
 		const struct event *e = &t->events[i];
 		bool covers =
-			(e->kind == EVENT_FSYNC || e->kind == EVENT_FDATASYNC) && e->ino == ino;
+			e->ino == ino && (e->kind == EVENT_FSYNC || e->kind == EVENT_FDATASYNC ||
+					  (e->kind == EVENT_MSYNC && msync_covers(c, micro, e)));
 		if (covers || e->kind == EVENT_SYNC)
 			return true;
 	}
@@ -421,7 +433,12 @@ static void put_event(const struct causes *c, uint32_t at, struct buf *out)
 		buf_printf(out, "rename %s to %s", e->name, e->name2);
 		break;
 	case EVENT_WRITE:
-		buf_printf(out, "write %s, %" PRIu64 " bytes at %" PRIu64, path, e->length,
+		buf_printf(out, "%s %s, %" PRIu64 " bytes at %" PRIu64 "%s",
+			   e->flags & EVENT_STORE ? "stores to" : "write", path, e->length,
+			   e->offset, e->flags & EVENT_STORE ? ", as seen at the next call" : "");
+		break;
+	case EVENT_MSYNC:
+		buf_printf(out, "msync %s, %" PRIu64 " bytes at %" PRIu64, path, e->length,
 			   e->offset);
 		break;
 	case EVENT_TRUNCATE:

@@ -3,7 +3,8 @@
  * After a micro-op, only states that contain it are new: the others were possible
  * just before, with the same history.  But a block that may be torn between its
  * newest version and an older one is neither with nor without it: there all
- * states are looked at.
+ * states are looked at.  So they are after stores through mappings that were seen
+ * in one look: any one of them makes a state new.
  *
  * After an acknowledgement that changes what must be there, all states are
  * judged anew.  A sync takes states away and adds none, so it is no point of its
@@ -42,9 +43,9 @@ static uint32_t to_keep(const struct planning *p, uint32_t newest)
 	const struct ops *ops = p->s->ops;
 	if (newest == NONE || !by_power(p))
 		return NONE;
-	bool torn = model_profile(p->model)->tears &&
-		    ops->objects[ops->micros[newest].object].kind == OBJECT_BLOCK;
-	return torn ? NONE : newest;
+	const struct micro *m = &ops->micros[newest];
+	bool torn = model_profile(p->model)->tears && ops->objects[m->object].kind == OBJECT_BLOCK;
+	return torn || m->flags & MICRO_TOGETHER ? NONE : newest;
 }
 
 static void add_point(struct planning *p, uint32_t newest, uint32_t event, struct bounds bounds)

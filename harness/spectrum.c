@@ -94,6 +94,7 @@ static void step(struct walk *w, const struct event *e)
 		break;
 	case EVENT_FSYNC:
 	case EVENT_FDATASYNC:
+	case EVENT_MSYNC:
 		if (w->directory[e->ino])
 			w->cost->directories += w->counting;
 		else

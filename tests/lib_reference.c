@@ -65,6 +65,17 @@ static bool ordered(const struct reference *r, const struct micro *earlier,
 	}
 }
 
+/* Of what was seen in one look nobody knows the order: who keeps the order of all
+ * that is written has all of it or none. */
+static bool keeps_looks(const struct reference *r, const uint32_t *v)
+{
+	const struct micro *m = r->ops->micros;
+	for (uint32_t i = 0; r->profile->order == ORDER_ALL && i < r->ops->n_micros; i++)
+		if (m[i].flags & MICRO_TOGETHER && on_disk(v, &m[i]) != on_disk(v, &m[i + 1]))
+			return false;
+	return true;
+}
+
 static bool keeps_order(const struct reference *r, const uint32_t *v)
 {
 	for (uint32_t i = 0; i < r->ops->n_micros; i++)
@@ -187,7 +198,7 @@ static bool keeps_replacement(const struct reference *r, const uint32_t *v)
 
 static bool legal(const struct reference *r, const uint32_t *v)
 {
-	return keeps_together(r, v) && keeps_order(r, v) && keeps_size(r, v) &&
+	return keeps_together(r, v) && keeps_looks(r, v) && keeps_order(r, v) && keeps_size(r, v) &&
 	       keeps_replacement(r, v);
 }
 
@@ -455,6 +466,40 @@ static void reach_contents(struct syncing *s, uint32_t ino)
 	}
 }
 
+/* The blocks of an msync's range, and the newest size without which the range would
+ * read otherwise. */
+static void reach_mapped(struct syncing *s)
+{
+	const struct ops *ops = s->r->ops;
+	const struct inode *inode = &ops->inodes[s->e->ino];
+	uint64_t from = s->e->offset, end = from + s->e->length;
+	uint32_t newest = s->r->certain[inode->size_object], v = 0;
+	for (uint32_t i = 0; i < ops->n_micros; i++)
+		if (issued(s->r, i) && ops->micros[i].object == inode->size_object &&
+		    covers(s, &ops->micros[i]) && ops->micros[i].version > newest)
+			newest = ops->micros[i].version;
+	uint64_t size = ops_size(ops, inode->size_object, newest);
+	end = size < end ? size : end;
+	for (uint32_t k = 1; k <= newest; k++) {
+		if (ops_size(ops, inode->size_object, k - 1) < end)
+			v = k;
+		for (uint32_t n = inode->masks; n < inode->masks + inode->n_masks; n++)
+			if (ops->masks[n].micro == ops_micro(ops, inode->size_object, k) &&
+			    ops->masks[n].from < from + s->e->length && ops->masks[n].to > from)
+				v = k;
+	}
+	if (v > 0)
+		reach(s, micro_of(s->r, inode->size_object, v));
+	for (uint32_t i = 0; i < ops->n_micros; i++) {
+		const struct micro *m = issued(s->r, i);
+		const struct object *o = m ? &ops->objects[m->object] : NULL;
+		if (o && o->kind == OBJECT_BLOCK && o->ino == s->e->ino && covers(s, m) &&
+		    (uint64_t)o->block * BLOCK_BYTES < end &&
+		    (uint64_t)(o->block + 1) * BLOCK_BYTES > from)
+			reach(s, m);
+	}
+}
+
 /* The bytes of one write, and a size with which they can be read. */
 static void reach_range(struct syncing *s)
 {
@@ -522,7 +567,7 @@ static void sync_event(struct reference *r, uint32_t event)
 	memcpy(s.reached, r->certain, n * sizeof(uint32_t));
 	bool all = e->kind == EVENT_SYNC || r->profile->order == ORDER_ALL;
 	bool names = e->kind == EVENT_FSYNC || e->flags & EVENT_FSYNC_TOO;
-	if (e->kind == EVENT_WRITE && e->length == 0)
+	if ((e->kind == EVENT_WRITE || e->kind == EVENT_MSYNC) && e->length == 0)
 		goto done;
 	if (all) {
 		for (uint32_t i = 0; i < r->ops->n_micros; i++)
@@ -532,6 +577,8 @@ static void sync_event(struct reference *r, uint32_t event)
 	}
 	if (e->kind == EVENT_WRITE)
 		reach_range(&s);
+	else if (e->kind == EVENT_MSYNC)
+		reach_mapped(&s);
 	else if (r->ops->inodes[e->ino].type == INODE_DIR)
 		reach_entries(&s, e->ino);
 	else
@@ -603,6 +650,8 @@ bool reference_advance(struct reference *r)
 			issue(r, ops->micros[s->micro].partner);
 			r->point++;
 		}
+		for (uint32_t i = s->micro; ops->micros[i].flags & MICRO_TOGETHER; r->point++)
+			issue(r, ++i);
 	}
 	find_vectors(r);
 	if (!r->lost)

@@ -21,9 +21,12 @@ struct generator {
 	struct {
 		enum inode_type type;
 		uint32_t parent; /* of a directory */
+		uint64_t size;	 /* of a file */
 	} inodes[INODES_MAX];
 	uint32_t n_inodes;
 	unsigned letter;
+	uint64_t look[4]; /* the blocks that a look has found changed */
+	unsigned n_look;
 };
 
 static uint64_t below(struct generator *g, uint64_t bound)
@@ -249,17 +252,27 @@ static uint64_t pick_length(struct generator *g)
 				     : wide[below(g, sizeof wide / sizeof *wide)];
 }
 
-static void put_data(struct generator *g)
+/* Returns the number of bytes. */
+static uint64_t put_data(struct generator *g)
 {
 	char c = (char)('A' + (char)(g->letter++ % 50));
 	if (below(g, 10) == 0)
 		c = '0';
-	uint64_t n = pick_length(g);
+	uint64_t n = pick_length(g), zeros = 0;
 	if (c == '[' || c == '\\' || c == ']')
 		c = '_';
 	buf_printf(&g->out, " %c*%u", c, (unsigned)n);
-	if (below(g, 5) == 0)
-		buf_printf(&g->out, "+0*%u", (unsigned)pick_length(g));
+	if (below(g, 5) == 0) {
+		zeros = pick_length(g);
+		buf_printf(&g->out, "+0*%u", (unsigned)zeros);
+	}
+	return n + zeros;
+}
+
+static void grow(struct generator *g, uint32_t ino, uint64_t size)
+{
+	if (g->inodes[ino].size < size)
+		g->inodes[ino].size = size;
 }
 
 static bool write_(struct generator *g)
@@ -267,28 +280,79 @@ static bool write_(struct generator *g)
 	bool append = below(g, 3) == 0;
 	uint64_t sync = g->mix & TRACES_SYNCS ? below(g, 10) : 2;
 	const char *verb = sync == 0 ? "dsync-write" : sync == 1 ? "sync-write" : "write";
-	if (!put_file(g, append ? "append" : verb))
+	uint32_t ino = put_file(g, append ? "append" : verb);
+	if (!ino)
 		return false;
+	uint64_t offset = append ? g->inodes[ino].size : pick_offset(g);
 	if (!append)
-		buf_printf(&g->out, " %u", (unsigned)pick_offset(g));
-	put_data(g);
+		buf_printf(&g->out, " %u", (unsigned)offset);
+	grow(g, ino, offset + put_data(g));
 	return true;
 }
 
 static bool truncate_(struct generator *g)
 {
-	if (!put_file(g, "truncate"))
+	uint32_t ino = put_file(g, "truncate");
+	if (!ino)
 		return false;
-	buf_printf(&g->out, " %u", (unsigned)pick_offset(g));
+	g->inodes[ino].size = pick_offset(g);
+	buf_printf(&g->out, " %u", (unsigned)g->inodes[ino].size);
 	return true;
 }
 
 static bool range(struct generator *g)
 {
-	if (!put_file(g, below(g, 2) ? "fallocate" : "zero"))
+	uint32_t ino = put_file(g, below(g, 2) ? "fallocate" : "zero");
+	if (!ino)
 		return false;
-	buf_printf(&g->out, " %u %u%s", (unsigned)pick_offset(g), (unsigned)pick_length(g),
-		   below(g, 2) ? " keep" : "");
+	unsigned offset = (unsigned)pick_offset(g), length = (unsigned)pick_length(g);
+	bool keep = below(g, 2);
+	buf_printf(&g->out, " %u %u%s", offset, length, keep ? " keep" : "");
+	if (!keep)
+		grow(g, ino, offset + length);
+	return true;
+}
+
+/* A store of few bytes within a block of the file that this look has not yet. */
+static bool store(struct generator *g, const char *verb)
+{
+	uint32_t ino = put_file(g, verb);
+	if (!ino || g->inodes[ino].size < 2)
+		return false;
+	uint64_t size = g->inodes[ino].size, offset = below(g, size - 1);
+	uint64_t end = offset / 4096 * 4096 + 4096;
+	if (end > size)
+		end = size;
+	uint64_t n = 1 + below(g, end - offset < 700 ? end - offset : 700);
+	uint64_t block = (uint64_t)ino << 32 | offset / 4096;
+	for (unsigned i = 0; i < g->n_look; i++)
+		if (g->look[i] == block)
+			return false;
+	g->look[g->n_look++] = block;
+	buf_printf(&g->out, " %u %c*%u", (unsigned)offset, (char)('A' + (char)(g->letter++ % 26)),
+		   (unsigned)n);
+	return true;
+}
+
+/* What one look finds, or an msync. */
+static bool stores(struct generator *g)
+{
+	if (below(g, 4) == 0) {
+		if (!put_file(g, "msync"))
+			return false;
+		buf_printf(&g->out, " %u %u", (unsigned)pick_offset(g) / 4096 * 4096,
+			   (unsigned)(1 + below(g, 3)) * 4096);
+		return true;
+	}
+	g->n_look = 0;
+	if (!store(g, "store"))
+		return false;
+	for (uint64_t n = below(g, 3); n > 0; n--) {
+		size_t start = g->out.len;
+		buf_byte(&g->out, '\n');
+		if (!store(g, "store-too"))
+			g->out.len = start;
+	}
 	return true;
 }
 
@@ -313,6 +377,8 @@ static bool sync_(struct generator *g)
 static bool any_call(struct generator *g)
 {
 	unsigned kind = 1u << below(g, 6);
+	if (g->mix & TRACES_STORES && below(g, 3) == 0)
+		return stores(g);
 	if (!(g->mix & kind))
 		return false;
 	switch (kind) {
@@ -363,10 +429,11 @@ static void put_start(struct generator *g)
 		uint32_t dir = pick_directory(g);
 		buf_string(&g->out, "start-file");
 		put_name(g, dir, name);
-		buf_printf(&g->out, " %c*%u", (char)('x' + (name - 'a')),
-			   (unsigned)(below(g, 2) ? pick_offset(g) : pick_length(g)));
-		buf_byte(&g->out, '\n');
-		add_name(g, dir, name, new_inode(g, INODE_FILE, dir));
+		uint64_t size = below(g, 2) ? pick_offset(g) : pick_length(g);
+		buf_printf(&g->out, " %c*%u\n", (char)('x' + (name - 'a')), (unsigned)size);
+		uint32_t ino = new_inode(g, INODE_FILE, dir);
+		g->inodes[ino].size = size;
+		add_name(g, dir, name, ino);
 	}
 	if (g->mix & TRACES_LINKS && below(g, 4) == 0 && find_name(g, TRACE_ROOT, 'd') < 0) {
 		int i = pick_name(g, INODE_FILE);
@@ -417,6 +484,9 @@ struct traces_lowered traces_lower_threads(const char *text, struct prng *prng)
 	struct trace *trace = parse(text);
 	for (size_t i = 0; i < trace->n_events; i++) {
 		uint32_t back = (uint32_t)prng_below(prng, 6);
+		/* A look has no call that could have been entered before it. */
+		if (trace->events[i].flags & EVENT_STORE)
+			continue;
 		if (back < 3 && back <= i)
 			trace->events[i].entered -= back;
 	}

@@ -17,6 +17,7 @@ enum traces_mix {
 	TRACES_DIRECTORIES = 16, /* mkdir, rmdir, moves between directories */
 	TRACES_SYNCS = 32,	 /* fsync, fdatasync, sync, writes with RWF_DSYNC and RWF_SYNC */
 	TRACES_SMALL = 64,	 /* writes of few sectors, so that few states are torn */
+	TRACES_STORES = 128,	 /* stores through mappings, msync */
 	TRACES_ALL = 63,
 };
 

@@ -109,7 +109,8 @@ static void look_at_traces(const struct profile *profile, unsigned rounds, spot_
 	for (unsigned i = 0; i < traces_rounds(rounds); i++) {
 		struct prng prng;
 		prng_init(&prng, i + 77);
-		char *text = traces_random(&prng, 9, TRACES_ALL | TRACES_SMALL);
+		unsigned mix = TRACES_ALL | TRACES_SMALL | (i % 4 ? 0 : TRACES_STORES);
+		char *text = traces_random(&prng, 9, mix);
 		struct traces_lowered l = traces_lower(text);
 		struct spot spot = {.ops = l.ops, .text = text, .seed = i};
 		look_at_points(&spot, profile, test);

@@ -416,6 +416,36 @@ static void range_past_everything(struct trace *t)
 	e->offset = UINT64_MAX;
 	e->length = 5;
 }
+static struct event *stored(struct trace *t, uint64_t offset)
+{
+	struct event *e = trace_append(t, EVENT_WRITE);
+	e->ino = 2;
+	e->flags = EVENT_STORE;
+	e->offset = offset;
+	e->length = e->data_length = 1;
+	e->data = trace_bytes(t, "x", 1);
+	return e;
+}
+static void store_past_the_end(struct trace *t)
+{
+	stored(t, 1);
+}
+static void store_twice(struct trace *t)
+{
+	stored(t, 0);
+	stored(t, 0)->entered = 1;
+}
+static void msync_past_everything(struct trace *t)
+{
+	struct event *e = trace_append(t, EVENT_MSYNC);
+	e->ino = 2;
+	e->offset = UINT64_MAX;
+	e->length = 5;
+}
+static void msync_directory(struct trace *t)
+{
+	trace_append(t, EVENT_MSYNC)->ino = 3;
+}
 static void sync_unknown(struct trace *t)
 {
 	trace_append(t, EVENT_FSYNC)->ino = 0;
@@ -440,6 +470,10 @@ static const struct {
 	{write_past_everything,
 	 "trace event 1 (write): a write at 18446744073709551614 is past any file's end"},
 	{range_past_everything, "trace event 1 (zero): the range ends past any file's end"},
+	{store_past_the_end, "trace event 1 (write): a store at 1 is past the end of inode 2"},
+	{store_twice, "trace event 2 (write): block 0 was stored to twice in one look"},
+	{msync_past_everything, "trace event 1 (msync): the range ends past any file's end"},
+	{msync_directory, "trace event 1 (msync): inode 3 is not a file"},
 	{sync_unknown, "trace event 1 (fsync): inode 0 does not exist"},
 };
 

@@ -37,13 +37,14 @@ static struct trace *random_trace(uint64_t seed, bool stacks)
 	struct trace *trace;
 	struct err err;
 	prng_init(&prng, seed);
-	char *text = traces_random(&prng, 25, TRACES_ALL);
+	char *text = traces_random(&prng, 25, TRACES_ALL | TRACES_STORES);
 	char *more = mem_printf("%sbegin 1 \"put\"\nfault w/x\nnote hello\nend 1 \"no\"\n"
 				"tmpfile\n",
 				text);
 	ck_assert_msg(trace_parse(more, "t", &trace, &err) == 0, "%s", err.text);
 	for (size_t i = 0; i < trace->n_events; i++)
-		trace->events[i].entered -= (uint32_t)prng_below(&prng, i + 1);
+		if (!(trace->events[i].flags & EVENT_STORE)) /* there it says what is of one look */
+			trace->events[i].entered -= (uint32_t)prng_below(&prng, i + 1);
 	if (stacks)
 		add_stacks(trace, &prng);
 	free(text);

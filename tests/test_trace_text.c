@@ -53,6 +53,9 @@ static const char every_verb[] = "# a comment\n"
 				 "fsync new\n"
 				 "fdatasync d\n"
 				 "fsync .\n"
+				 "store new 1 \"ab\"\n"
+				 "store-too d/l 5 \"c\"\n"
+				 "msync new 4096 8192\n"
 				 "sync\n"
 				 "hint new\n"
 				 "open new\n"
@@ -98,23 +101,26 @@ START_TEST(every_verb_is_read_and_listed)
 				"   17  fsync      new\n"
 				"   18  fdatasync  d\n"
 				"   19  fsync      .\n"
-				"   20  sync       \n"
-				"   21  hint       new\n"
-				"   22  open       new\n"
-				"   23  write      #3 0+1 \"z\"\n"
-				"   24  fault      wal/append/flushed (passage 1)\n"
-				"   25  fault      wal/append/synced (passage 1)\n"
-				"   26  fault      wal/append/flushed (passage 2)\n"
-				"   27  begin      7\n"
-				"   28  end        7\n"
-				"   29  end        8 failed: \"EIO\"\n"
-				"   30  ack        1 all is well # here\n"
-				"   31  note       nothing special # here\n"
-				"   32  note       inconclusive: mystery_call\n"
-				"   33  creat      without a name  (inode 9)\n"
-				"   34  write      #9 0+1 \"t\"\n"
-				"   35  link       #9 tmp\n"
-				"   36  fsync      tmp\n");
+				"   20  write      new 1+2 \"ab\" stored\n"
+				"   21  write      new 5+1 \"c\" stored\n"
+				"   22  msync      new 4096+8192\n"
+				"   23  sync       \n"
+				"   24  hint       new\n"
+				"   25  open       new\n"
+				"   26  write      #3 0+1 \"z\"\n"
+				"   27  fault      wal/append/flushed (passage 1)\n"
+				"   28  fault      wal/append/synced (passage 1)\n"
+				"   29  fault      wal/append/flushed (passage 2)\n"
+				"   30  begin      7\n"
+				"   31  end        7\n"
+				"   32  end        8 failed: \"EIO\"\n"
+				"   33  ack        1 all is well # here\n"
+				"   34  note       nothing special # here\n"
+				"   35  note       inconclusive: mystery_call\n"
+				"   36  creat      without a name  (inode 9)\n"
+				"   37  write      #9 0+1 \"t\"\n"
+				"   38  link       #9 tmp\n"
+				"   39  fsync      tmp\n");
 }
 END_TEST
 
@@ -148,6 +154,10 @@ static const struct {
 	{"creat f\nlink f f", "t:2: \"f\" exists already"},
 	{"creat f\nlink f", "t:2: path is missing"},
 	{"unlink f", "t:1: \"f\" does not exist"},
+	{"start-file f a*3\nstore f 2 \"ab\"",
+	 "t:2: a store cannot go past the end, which is at 3"},
+	{"start-file f a*3\nstore-too f 0 \"a\"", "t:2: no store comes right before it"},
+	{"creat f\nmsync f 0", "t:2: length is missing"},
 	{"rmdir d", "t:1: \"d\" does not exist"},
 	{"rename f g", "t:1: \"f\" does not exist"},
 	{"creat f\nrename f", "t:2: new path is missing"},

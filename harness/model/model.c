@@ -522,6 +522,27 @@ static void tie_halves(struct model *model, uint32_t micro, uint32_t partner)
 	add_demand(model, partner, a->object, a->version, TAG_GROUP);
 }
 
+/* Stores that were seen in one look: who keeps the order of all that is written
+ * has all of them or none, as nobody knows theirs. */
+static void tie_look(struct model *model, uint32_t first, uint32_t last)
+{
+	const struct micro *m = &model->ops->micros[last];
+	if (model->profile->order == ORDER_ALL)
+		add_demand(model, first, m->object, m->version, TAG_GROUP);
+}
+
+/* Issues the rest of a look; it is one step. */
+static void issue_look(struct model *model, uint32_t first)
+{
+	uint32_t last = first;
+	while (model->ops->micros[last].flags & MICRO_TOGETHER) {
+		issue(model, ++last);
+		model->point++;
+	}
+	if (last != first)
+		tie_look(model, first, last);
+}
+
 bool model_advance(struct model *model)
 {
 	const struct ops *ops = model->ops;
@@ -540,5 +561,6 @@ bool model_advance(struct model *model)
 		model->point++;
 		tie_halves(model, s->micro, partner);
 	}
+	issue_look(model, s->micro);
 	return true;
 }

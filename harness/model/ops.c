@@ -54,6 +54,7 @@ struct lowering {
 	size_t next_cap;
 	uint64_t *size; /* by inode: as the page cache has it */
 	bool *made;	/* by inode: it exists */
+	uint32_t look;	/* the first micro-op of the look that stores were last seen in */
 	uint32_t event;
 };
 
@@ -355,6 +356,12 @@ static bool masked_since(const struct lowering *l, uint32_t ino, uint32_t block,
 	return any;
 }
 
+/* Whether an event was seen in one look with the one before it. */
+static bool same_look(const struct lowering *l, const struct event *e)
+{
+	return l->event > 0 && e[-1].flags & EVENT_STORE && e[-1].entered == e->entered;
+}
+
 /* Data of [from, to) of one block. */
 static void write_block(struct lowering *l, uint32_t ino, uint32_t block, uint32_t from,
 			uint32_t to, const uint8_t *bytes)
@@ -384,6 +391,13 @@ static void set_size(struct lowering *l, uint32_t ino, uint64_t size, uint8_t fl
 	l->size[ino] = size;
 }
 
+static bool is_in_look(struct lowering *l, uint32_t ino, uint32_t block)
+{
+	uint32_t object = find_object(l, OBJECT_BLOCK, ino, block, NULL, false);
+	uint32_t newest = object == NONE ? NONE : l->newest_micro[object];
+	return newest != NONE && newest >= l->look;
+}
+
 static int lower_write(struct lowering *l, const struct event *e)
 {
 	int rc = need_inode(l, e->ino, INODE_FILE);
@@ -392,12 +406,23 @@ static int lower_write(struct lowering *l, const struct event *e)
 	if (e->length > UINT64_MAX - e->offset ||
 	    (e->offset + e->length) / BLOCK_BYTES >= BLOCKS_MAX)
 		return CONTRADICTION(l, "a write at %" PRIu64 " is past any file's end", e->offset);
+	bool store = e->flags & EVENT_STORE, together = store && same_look(l, e);
+	if (store && e->offset + e->length > l->size[e->ino])
+		return CONTRADICTION(l, "a store at %" PRIu64 " is past the end of inode %u",
+				     e->offset, e->ino);
 	for (uint64_t at = e->offset, end = e->offset + e->length; at < end;) {
 		uint32_t block = (uint32_t)(at / BLOCK_BYTES);
 		uint64_t start = (uint64_t)block * BLOCK_BYTES;
 		uint64_t to = end < start + BLOCK_BYTES ? end : start + BLOCK_BYTES;
+		if (together && is_in_look(l, e->ino, block))
+			return CONTRADICTION(l, "block %u was stored to twice in one look", block);
 		write_block(l, e->ino, block, (uint32_t)(at - start), (uint32_t)(to - start),
 			    e->data + (at - e->offset));
+		if (together)
+			l->micros[l->n_micros - 2].flags |= MICRO_TOGETHER;
+		else if (store)
+			l->look = (uint32_t)l->n_micros - 1;
+		together = store;
 		if (to > l->size[e->ino])
 			set_size(l, e->ino, to, MICRO_GROWTH);
 		at = to;
@@ -473,9 +498,13 @@ static int lower_event(struct lowering *l, const struct event *e)
 	case EVENT_FALLOCATE:
 	case EVENT_ZERO:
 		return lower_range(l, e);
+	case EVENT_MSYNC:
+		if (e->length > UINT64_MAX - e->offset)
+			return CONTRADICTION(l, "the range ends past any file's end");
+		/* fall through */
 	case EVENT_FSYNC:
 	case EVENT_FDATASYNC: {
-		int rc = need_inode(l, e->ino, -1);
+		int rc = need_inode(l, e->ino, e->kind == EVENT_MSYNC ? INODE_FILE : -1);
 		if (!rc)
 			add_step(l, STEP_SYNC);
 		return rc;

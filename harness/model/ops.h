@@ -24,6 +24,8 @@
  *               holes and zeroed ranges.
  *   create, link, symlink, mkdir, unlink, rmdir   one entry.
  *   rename      one group of two entries; exchange likewise.
+ *   stores      through shared mappings, as they were seen: a write that never grows
+ *               a file.  What was seen in one look is one step.
  *
  * Pure: no system calls, no clock, no globals.  Everything is in the arena of
  * the trace, so that workers share it. */
@@ -56,6 +58,7 @@ enum micro_flag {
 	MICRO_GROWTH = 2,   /* a size by an extending write */
 	MICRO_ALLOCATES = 4,/* data of a block that had none, or none since a mask over it all */
 	MICRO_REPLACES = 8, /* the entry of a rename over an existing file */
+	MICRO_TOGETHER = 16, /* data of stores that were seen in one look with the next micro-op */
 };
 
 struct micro {

@@ -126,6 +126,42 @@ static void settle_range(struct model *model, const struct event *e)
 	settle_object(model, size, v);
 }
 
+/* Whether a version of a size cuts off or punches anything of the event's range. */
+static bool masks_range(const struct ops *ops, uint32_t size, uint32_t version,
+			const struct event *e)
+{
+	uint32_t i, end;
+	ops_masks_switched(ops, size, version - 1, version, &i, &end);
+	for (; i < end; i++)
+		if (ops->masks[i].from < e->offset + e->length && ops->masks[i].to > e->offset)
+			return true;
+	return false;
+}
+
+/* msync: the data of the range, and of the sizes those without which the range would
+ * read otherwise. */
+static void settle_mapped(struct model *model, const struct sync *sync)
+{
+	const struct ops *ops = model->ops;
+	const struct event *e = sync->event;
+	uint64_t end = e->offset + e->length;
+	uint32_t size = ops->inodes[e->ino].size_object, v = covered(model, size, sync);
+	if (end > ops_size(ops, size, v))
+		end = ops_size(ops, size, v);
+	for (size_t i = 0; i < model->n_pending; i++) {
+		uint32_t object = model->pending[i];
+		const struct object *o = &ops->objects[object];
+		uint64_t start = (uint64_t)o->block * BLOCK_BYTES;
+		if (o->ino == e->ino && o->kind == OBJECT_BLOCK && start < end &&
+		    start + BLOCK_BYTES > e->offset)
+			settle_object(model, object, covered(model, object, sync));
+	}
+	while (v > model->low[size] && ops_size(ops, size, v - 1) >= end &&
+	       !masks_range(ops, size, v, e))
+		v--;
+	settle_object(model, size, v);
+}
+
 /* The newest change of size or allocation of an inode among what this sync has
  * put on disk so far: a micro-op, or NONE. */
 static uint32_t last_change(const struct model *model, uint32_t ino)
@@ -173,6 +209,8 @@ static void sync_inode(struct model *model, const struct sync *sync)
 	} else {
 		if (e->kind == EVENT_WRITE)
 			settle_range(model, e);
+		else if (e->kind == EVENT_MSYNC)
+			settle_mapped(model, sync);
 		else
 			settle_file(model, e->ino, sync);
 		settle_journal(model, e->ino);
@@ -194,7 +232,7 @@ void settle_sync(struct model *model, uint32_t event)
 	const struct event *e = &model->ops->trace->events[event];
 	struct sync sync = {e, event};
 	model->seen_now++;
-	if (e->kind == EVENT_WRITE && e->length == 0)
+	if ((e->kind == EVENT_WRITE || e->kind == EVENT_MSYNC) && e->length == 0)
 		return; /* nothing was written, nothing is synced */
 	if (e->kind == EVENT_SYNC || model->profile->order == ORDER_ALL)
 		sync_all(model, &sync);

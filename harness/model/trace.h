@@ -45,7 +45,8 @@ enum inode_type { INODE_FILE, INODE_DIR, INODE_SYMLINK };
 	X(OP_BEGIN, "begin")     /* operation number offset begins; data: its encoding */\
 	X(OP_END, "end")         /* it returned; data: empty, or the error it gave */    \
 	X(NOTE, "note")          /* data: text and a zero byte; INCONCLUSIVE: spoils the run */ \
-	X(ACK, "ack")            /* acknowledgement number offset, from 1; data: its line */
+	X(ACK, "ack")            /* acknowledgement number offset, from 1; data: its line */ \
+	X(MSYNC, "msync")        /* offset, length of ino: as fdatasync, but of that range */
 
 enum event_kind {
 #define X(constant, name) EVENT_##constant,
@@ -59,7 +60,11 @@ enum event_flag {
 	EVENT_DSYNC = 2,        /* WRITE: also made its own bytes durable (O_DSYNC, RWF_DSYNC) */
 	EVENT_FSYNC_TOO = 4,    /* WRITE: the same for O_SYNC, RWF_SYNC */
 	EVENT_INCONCLUSIVE = 8, /* NOTE: nothing may be concluded from this run */
-	EVENT_FLAGS_ALL = 15,
+	/* WRITE: not a call, but what stores through shared mappings had changed when
+	 * the recorder looked.  Events in a row with the same `entered` are of one look:
+	 * in which order their stores came nobody knows. */
+	EVENT_STORE = 16,
+	EVENT_FLAGS_ALL = 31,
 };
 
 struct event {

@@ -177,6 +177,7 @@ static void print_arguments(const struct names *names, const struct event *e, st
 		put_data(e->data, e->length, out);
 		buf_string(out, e->flags & EVENT_FSYNC_TOO ? " sync"
 				: e->flags & EVENT_DSYNC   ? " dsync"
+				: e->flags & EVENT_STORE   ? " stored"
 							   : "");
 		break;
 	case EVENT_TRUNCATE:
@@ -185,6 +186,7 @@ static void print_arguments(const struct names *names, const struct event *e, st
 		break;
 	case EVENT_FALLOCATE:
 	case EVENT_ZERO:
+	case EVENT_MSYNC:
 		put_path(names, e->ino, out, 0);
 		buf_printf(out, " %" PRIu64 "+%" PRIu64 "%s", e->offset, e->length,
 			   e->flags & EVENT_KEEP_SIZE ? " keep" : "");

@@ -365,6 +365,10 @@ static int write_(struct parser *p, const struct verb *v)
 	uint32_t ino;
 	uint64_t offset;
 	struct buf bytes = {0};
+	bool too = strcmp(v->name, "store-too") == 0;
+	size_t n = p->trace->n_events;
+	if (too && (n == 0 || !(p->trace->events[n - 1].flags & EVENT_STORE)))
+		return FAIL(p, "no store comes right before it");
 	if (existing(p, "path", &ino))
 		return -1;
 	offset = p->sizes[ino];
@@ -374,7 +378,14 @@ static int write_(struct parser *p, const struct verb *v)
 		buf_finish(&bytes);
 		return -1;
 	}
+	if (v->flags & EVENT_STORE && offset + bytes.len > p->sizes[ino]) {
+		buf_finish(&bytes);
+		return FAIL(p, "a store cannot go past the end, which is at %" PRIu64,
+			    p->sizes[ino]);
+	}
 	struct event *e = trace_append(p->trace, v->kind);
+	if (too)
+		e->entered = e[-1].entered;
 	e->ino = ino;
 	e->flags = v->flags;
 	e->offset = offset;
@@ -422,6 +433,20 @@ static int range(struct parser *p, const struct verb *v)
 	e->flags = flags;
 	if (!flags && offset + length > p->sizes[ino])
 		p->sizes[ino] = offset + length;
+	return 0;
+}
+
+static int msync_(struct parser *p, const struct verb *v)
+{
+	uint32_t ino;
+	uint64_t offset, length;
+	if (existing(p, "path", &ino) || number(p, "offset", &offset) ||
+	    number(p, "length", &length))
+		return -1;
+	struct event *e = trace_append(p->trace, v->kind);
+	e->ino = ino;
+	e->offset = offset;
+	e->length = length;
 	return 0;
 }
 
@@ -516,11 +541,14 @@ static const struct verb verbs[] = {
 	{"append", write_, EVENT_WRITE, 0},
 	{"dsync-write", write_, EVENT_WRITE, EVENT_DSYNC},
 	{"sync-write", write_, EVENT_WRITE, EVENT_FSYNC_TOO},
+	{"store", write_, EVENT_WRITE, EVENT_STORE},
+	{"store-too", write_, EVENT_WRITE, EVENT_STORE},
 	{"truncate", truncate_, EVENT_TRUNCATE, 0},
 	{"fallocate", range, EVENT_FALLOCATE, 0},
 	{"zero", range, EVENT_ZERO, 0},
 	{"fsync", on_inode, EVENT_FSYNC, 0},
 	{"fdatasync", on_inode, EVENT_FDATASYNC, 0},
+	{"msync", msync_, EVENT_MSYNC, 0},
 	{"sync", alone, EVENT_SYNC, 0},
 	{"hint", on_inode, EVENT_HINT, 0},
 	{"open", on_inode, EVENT_OPEN, 0},

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -91,6 +92,7 @@ static void emit_bits(struct code *code, unsigned arg, uint32_t bits)
 static void emit_shared_map(struct code *code)
 {
 	emit_load_arg(code, 3);
+	emit_return_if(code, BPF_JSET, MAP_FIXED, code->stop);
 	emit_return_if(code, BPF_JSET, MAP_ANONYMOUS, SECCOMP_RET_ALLOW);
 	/* MAP_SHARED is 1, MAP_SHARED_VALIDATE 3, MAP_PRIVATE 2. */
 	emit_return_if(code, BPF_JSET, MAP_SHARED, code->stop);
@@ -135,8 +137,8 @@ static void emit_tests(struct code *code, enum when when)
 	case MADE_WRITABLE:
 		emit_bits(code, 2, PROT_WRITE);
 		break;
-	case SYNC_FLAG:
-		emit_bits(code, 2, MS_SYNC);
+	case SHM_FLAG:
+		emit_bits(code, 2, SHM_REMAP);
 		break;
 	case FILE_IOCTL:
 		emit_file_ioctl(code);

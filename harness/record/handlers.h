@@ -69,14 +69,19 @@ void call_mkdirat(struct task *task);
 void call_mknod(struct task *task);
 void call_mknodat(struct task *task);
 
+/* handlers_memory.c */
+void call_mmap(struct task *task);
+void call_mprotect(struct task *task);
+void call_munmap(struct task *task);
+void call_mremap(struct task *task);
+void call_remapped(struct task *task);
+void call_madvise(struct task *task);
+void call_msync(struct task *task);
+
 /* handlers_other.c */
 void call_bind(struct task *task);
 void call_chdir(struct task *task);
 void call_close_range(struct task *task);
-void call_madvise(struct task *task);
-void call_mmap(struct task *task);
-void call_mprotect(struct task *task);
-void call_msync(struct task *task);
 void call_refused(struct task *task);
 void call_unmodelled(struct task *task);
 void call_ioctl(struct task *task);

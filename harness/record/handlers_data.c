@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "acks.h"
+#include "mapped.h"
 #include "mem.h"
 #include "peer.h"
 
@@ -196,6 +197,8 @@ static void wrote_copy(struct task *task)
 {
 	static const struct source_bytes from_file;
 	uint64_t after;
+	if (!task->call.exclusive && mapped_is_watched(task->recorder, task->call.ino))
+		call_inconclusive(task, "from an empty pipe into a file that is mapped shared");
 	if (task->call.args[3] == 0)
 		call_wrote_at(task, offset_before(task, 2), &from_file);
 	else if (peer_read(task, task->call.args[3], &after, sizeof after))

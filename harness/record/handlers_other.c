@@ -9,7 +9,6 @@
 #include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <unistd.h>
 
@@ -63,79 +62,9 @@ void call_marker(struct task *task)
 	free(data);
 }
 
-/* Mappings */
-
 static char *path_of(struct task *task, uint32_t ino)
 {
 	return trace_path(task->recorder->trace, ino, task->recorder->trace->n_events);
-}
-
-static void mapped_writable(struct task *task)
-{
-	char *path = path_of(task, task->call.ino);
-	call_inconclusive(task, "stores through a shared mapping of %s are not seen", path);
-	free(path);
-}
-
-static void mapped_for_reading(struct task *task)
-{
-	task->recorder->mapped = true;
-}
-
-void call_mmap(struct task *task)
-{
-	if (!call_takes_fd(task, (int)task->call.args[4]))
-		return;
-	if (task->call.args[2] & PROT_WRITE)
-		task->call.at_exit = mapped_writable;
-	else if ((task->call.fd_flags & O_ACCMODE) == O_RDWR)
-		task->call.at_exit = mapped_for_reading;
-}
-
-/* Private mappings of a file under the root are taken for shared ones here:
- * /proc tells them apart by one letter, and a program that writes to its
- * private copy of a data file and also maps one shared is rare. */
-static bool is_mapping_of_ours(struct task *task)
-{
-	struct stat st;
-	if (!peer_mapping(task, task->call.args[0], &st))
-		return false;
-	task->call.ino = tree_identify(&task->recorder->tree, &st);
-	return task->call.ino != 0;
-}
-
-void call_mprotect(struct task *task)
-{
-	if (task->recorder->mapped && is_mapping_of_ours(task))
-		task->call.at_exit = mapped_writable;
-}
-
-static void synced_mapping(struct task *task)
-{
-	char *path = path_of(task, task->call.ino);
-	call_inconclusive(task, "of a mapping of %s is not modelled", path);
-	free(path);
-}
-
-void call_msync(struct task *task)
-{
-	if (is_mapping_of_ours(task))
-		task->call.at_exit = synced_mapping;
-}
-
-static void removed_range(struct task *task)
-{
-	char *path = path_of(task, task->call.ino);
-	call_inconclusive(task, "MADV_REMOVE in a mapping of %s is not modelled", path);
-	free(path);
-}
-
-/* Of the mappings in the range only the first is looked at: the others are of
- * the same file, or the call is a rare one indeed. */
-void call_madvise(struct task *task)
-{
-	if (is_mapping_of_ours(task))
-		task->call.at_exit = removed_range;
 }
 
 /* Ways around */

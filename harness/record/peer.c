@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum { PAGE_BYTES = 4096 };
@@ -280,30 +279,6 @@ void peer_place_release(struct place *place)
 	place->name = "";
 	place->dir = 0;
 	place->unresolved = false;
-}
-
-bool peer_mapping(const struct task *task, uint64_t addr, struct stat *st)
-{
-	bool found = false;
-	char path[64], *line = NULL;
-	size_t cap = 0;
-	snprintf(path, sizeof path, "/proc/%d/maps", task->tid);
-	FILE *maps = fopen(path, "re");
-	while (maps && !found && getline(&line, &cap, maps) > 0) {
-		unsigned long from, to, ino;
-		unsigned major, minor;
-		if (sscanf(line, "%lx-%lx %*s %*x %x:%x %lu", &from, &to, &major, &minor, &ino) ==
-			    5 &&
-		    addr >= from && addr < to) {
-			*st = (struct stat){.st_dev = makedev(major, minor), .st_ino = ino};
-			found = ino != 0;
-			break;
-		}
-	}
-	free(line);
-	if (maps)
-		fclose(maps);
-	return found;
 }
 
 bool peer_under_root(const struct recorder *recorder, const char *path)

@@ -55,10 +55,6 @@ bool peer_place_stat(const struct place *place, struct stat *st);
 /* Closes what it holds; it is nowhere then. */
 void peer_place_release(struct place *place);
 
-/* What is mapped at addr: as stat would show it (st_dev and st_ino only).
- * False if it is nothing, or no file. */
-bool peer_mapping(const struct task *task, uint64_t addr, struct stat *st);
-
 /* Whether a path, as the kernel shows it, is below the root. */
 bool peer_under_root(const struct recorder *recorder, const char *path);
 

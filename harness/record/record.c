@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "handlers.h"
+#include "mapped.h"
 #include "recorder.h"
 #include "snapshot.h"
 #include "tracer.h"
@@ -169,6 +170,7 @@ int record_run(const struct record_options *options, struct trace *trace,
 		trace_seal(trace);
 	free(r.notes);
 	free(r.unreaped);
+	mapped_finish(&r);
 	tree_finish(&r.tree);
 	pthread_cond_destroy(&r.done_cond);
 	pthread_mutex_destroy(&r.lock);

@@ -33,6 +33,8 @@ struct record_options {
 	void *is_ack_arg;
 
 	bool no_stacks;	     /* leave the call stacks out */
+	bool compare_mappings; /* look for stores through mappings by comparing all that is mapped,
+				  not only the pages that the kernel knows to have been written */
 	uint64_t timeout_ms; /* wall time; 0 means 60,000 */
 };
 
@@ -41,6 +43,7 @@ struct record_result {
 	bool timed_out;	 /* it and its descendants were killed */
 	uint64_t stops;	 /* system calls stopped at */
 	uint64_t calls;	 /* of these, the ones that are in the trace */
+	uint64_t pages_compared; /* of mapped files, to find what stores have changed */
 	uint64_t elapsed_ns;
 };
 

@@ -29,6 +29,10 @@ struct place {
 	bool unresolved;     /* the directory cannot be looked up */
 };
 
+struct mapped_file;
+struct mapping;
+struct written;
+
 /* A system call between its two stops. */
 struct call {
 	uint64_t args[6];
@@ -38,6 +42,7 @@ struct call {
 	uint32_t stack;
 	bool has_stack;
 	bool recorded; /* it left an event */
+	bool gone;     /* the task is no longer at the exit stop: it is ending, or another program */
 	/* At the entry stop a handler that wants the exit stop sets this. */
 	void (*at_exit)(struct task *task);
 	/* The same where the call has failed and may have done something all the
@@ -61,6 +66,11 @@ struct process {
 	int pidfd; /* -1: descriptors are looked up in /proc */
 	unsigned n_tasks;
 	struct unwinder *unwinder; /* NULL until needed */
+	struct mapping *mappings;  /* of files under the root, shared (mapped.h) */
+	size_t n_mappings;
+	uint32_t remapped;	 /* how often they changed */
+	struct written *written; /* of its address space; NULL: all that is mapped is compared */
+	bool written_tried;
 };
 
 /* A thread of a tracee. */
@@ -96,7 +106,11 @@ struct recorder {
 	size_t n_unreaped, unreaped_cap;
 	const char *in_flight; /* a call whose thread was killed in it, or NULL */
 	struct acks acks;
-	bool mapped; /* a file under the root is mapped shared */
+
+	struct mapped_file *mapped; /* what was ever mapped shared (mapped.h), by number */
+	size_t n_watched;	    /* how many of them can be stored to */
+	size_t applied;		    /* events that their shadows have */
+	bool exact_maps; /* some file is mapped shared that is open for reading only */
 
 	/* The tracer changes what follows under the lock; the other thread reads
 	 * it under the lock. */

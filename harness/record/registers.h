@@ -15,4 +15,12 @@ int registers_refuse(pid_t tid, int error);
  * told here. */
 int registers_result(pid_t tid, uint64_t *result);
 
+/* At the exit stop: makes the thread do another system call, and brings it back to this
+ * stop as it was.  *result is what the kernel answered (negative: an error number).
+ * Where it cannot be done (CALL_IMPOSSIBLE) the thread is at its stop as before; or it
+ * has gone from there (CALL_GONE): its end, or the exec of another thread, is still to
+ * be waited for.  The call must be one that no filter of ours stops at. */
+enum call_outcome { CALL_DONE, CALL_IMPOSSIBLE, CALL_GONE };
+enum call_outcome registers_call(pid_t tid, long number, const uint64_t args[6], long *result);
+
 #endif

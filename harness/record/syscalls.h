@@ -15,9 +15,9 @@ enum when {
 	ALWAYS,
 	OPEN_ARG1, /* open flags in argument 1 (2) may write, create or cut */
 	OPEN_ARG2,
-	SHARED_MAP,    /* mmap of a file, shared */
+	SHARED_MAP,    /* mmap of a file, shared, or in place of what is there */
 	MADE_WRITABLE, /* mprotect with PROT_WRITE */
-	SYNC_FLAG,     /* msync with MS_SYNC */
+	SHM_FLAG,      /* shmat with SHM_REMAP */
 	FILE_IOCTL,    /* of the families that file systems may use */
 	CLONE_FLAGS,   /* out of our sight, into another mount namespace, or odd */
 	UNSHARE_FLAGS,

@@ -4,7 +4,11 @@
  * Calls that change something are let in one at a time (call.exclusive): while
  * one is between its stops the next waits at its entry stop.  So the events are
  * in the order in which the kernel did the calls, whatever the order in which
- * exit stops are reported.  Syncs, which take long, overlap with others. */
+ * exit stops are reported.  Syncs, which take long, overlap with others.
+ *
+ * Before a call is handled, what stores through mappings have changed is looked for
+ * (mapped.h).  While there are such mappings, any call waits for the one that
+ * changes something: half of its doing would be taken for stores. */
 #include "tracer.h"
 
 #include <errno.h>
@@ -19,6 +23,7 @@
 #include "clock.h"
 #include "filter.h"
 #include "handlers.h"
+#include "mapped.h"
 #include "mem.h"
 #include "peer.h"
 #include "registers.h"
@@ -70,6 +75,7 @@ static void process_put(struct recorder *r, struct process *process)
 {
 	if (--process->n_tasks > 0)
 		return;
+	mapped_forget(process);
 	HASH_DEL(r->processes, process);
 	aio_forget(r, process);
 	if (process->pidfd >= 0)
@@ -98,6 +104,8 @@ static struct task *task_get(struct recorder *r, pid_t tid)
 	task->number = r->n_threads++;
 	task->call.fd = task->from.at = task->to.at = -1;
 	task->process = process_get(r, peer_process(tid));
+	if (task->process->n_tasks == 1)
+		mapped_refresh(task, NULL, 0, 0); /* what it has from its parent */
 	pthread_mutex_lock(&r->lock);
 	HASH_ADD(hh, r->tasks, tid, sizeof task->tid, task);
 	bool expired = r->expired;
@@ -157,6 +165,8 @@ static void task_remove(struct task *task)
 	HASH_DEL(r->tasks, task);
 	pthread_mutex_unlock(&r->lock);
 	process_put(r, task->process);
+	if (!r->holder) /* else the next call to stop looks */
+		mapped_look(r, task);
 	free(task);
 }
 
@@ -186,8 +196,14 @@ static void call_begin(struct task *task)
 {
 	struct recorder *r = task->recorder;
 	struct call *call = &task->call;
+	if (r->n_watched > 0 && r->holder) {
+		wait_for_turn(r, task);
+		return;
+	}
+	mapped_look(r, task);
 	call_release(task);
 	call->exclusive = false;
+	/* Behind the stores: those that came before a line must not stand after it. */
 	acks_take(r, NULL);
 	call->entered = (uint32_t)r->trace->n_events;
 	call->flags = 0;
@@ -284,13 +300,18 @@ static void on_exit_stop(struct task *task)
 	    ask(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof info, (uintptr_t)&info) > 0 &&
 	    info.op == PTRACE_SYSCALL_INFO_EXIT) {
 		call->ret = (uint64_t)info.exit.rval;
-		if (!info.exit.is_error)
+		if (!info.exit.is_error) {
 			call->at_exit(task);
-		else if (call->at_failure)
+			mapped_observe(task);
+		} else if (call->at_failure) {
 			call->at_failure(task);
+		}
 	}
+	bool gone = call->gone;
+	call->gone = false;
 	call_finish(task);
-	resume(task, 0);
+	if (!gone)
+		resume(task, 0);
 }
 
 /* Other stops */
@@ -307,6 +328,7 @@ static void on_exec(struct recorder *r, struct task *task)
 			task_remove(other);
 	waiting_remove(r, task);
 	call_finish(task);
+	mapped_forget(task->process);
 	unwind_destroy(task->process->unwinder);
 	task->process->unwinder = NULL;
 }

@@ -18,18 +18,17 @@ static int file(const char *name)
 	return fd;
 }
 
-int tracee_mmap(void)
+int tracee_splice_to_mapped(void)
 {
-	char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file("f"), 0);
-	p[0] = 'x';
-	return 0;
-}
-
-int tracee_mprotect(void)
-{
-	char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, file("f"), 0);
-	NEED(mprotect(p, 4096, PROT_READ | PROT_WRITE));
-	p[0] = 'x';
+	int fd = file("f"), pipes[2];
+	NEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0);
+	NEED(pipe(pipes));
+	if (NEED(fork()) == 0) {
+		usleep(20000);
+		NEED(write(pipes[1], "x", 1));
+		_exit(0);
+	}
+	NEED(splice(pipes[0], NULL, fd, NULL, 1, 0));
 	return 0;
 }
 

@@ -90,10 +90,26 @@ int tracee_interrupted(void);
 int tracee_hidden(void);
 int tracee_killed_in_call(void);
 int tracee_exec_among_writers(void);
+int tracee_stores(void);
+int tracee_stores_synced(void);
+int tracee_stores_grown(void);
+int tracee_stores_replaced(void);
+int tracee_stores_protected(void);
+int tracee_stores_unlinked(void);
+int tracee_stores_mixed(void);
+int tracee_stores_forked(void);
+int tracee_stores_exec(void);
+int tracee_stores_filtered(void);
+int tracee_stores_spliced(void);
+int tracee_stores_not_made(void);
+int tracee_stores_sparse(void);
+int tracee_stores_signalled(void);
+int tracee_stores_killed(void);
+int tracee_stores_threads(void);
+int tracee_stores_past_the_end(void);
 
 /* Each spoils the run. */
-int tracee_mmap(void);
-int tracee_mprotect(void);
+int tracee_splice_to_mapped(void);
 int tracee_rename_in(void);
 int tracee_rename_out(void);
 int tracee_link_in(void);
