@@ -98,12 +98,12 @@ sqlite() {
 			corrupts sqlite:journal=persist,synchronous=normal --ops 12 --max-states 2000 \
 			--depth 0 --model ext4
 		check 'SQLite, WAL and FULL: nothing is lost' \
-			keeps sqlite:journal=wal,locking=exclusive 0 $few --model ext4,posix
+			keeps sqlite:journal=wal 0 $few --model ext4,posix
 		check 'SQLite, WAL and NORMAL: what no checkpoint has synced may be lost' \
-			keeps sqlite:journal=wal,locking=exclusive,synchronous=normal some $few \
+			keeps sqlite:journal=wal,synchronous=normal some $few \
 			--model ext4,posix-dir
 		check 'SQLite, WAL and NORMAL: transactions are lost, nothing is corrupt' \
-			loses sqlite:journal=wal,locking=exclusive,synchronous=normal some $few \
+			loses sqlite:journal=wal,synchronous=normal some $few \
 			--model ext4 --contract each
 		check 'SQLite, OFF: power corrupts, a kill does not' \
 			keeps sqlite:synchronous=off 0 $few --model kill
@@ -117,18 +117,18 @@ sqlite() {
 lmdb() {
 	# shellcheck disable=SC2086
 	{
-		check 'LMDB: nothing is lost' keeps lmdb:lock=0 0 $few --model kill,ext4 --empty 30
+		check 'LMDB: nothing is lost' keeps lmdb 0 $few --model kill,ext4 --empty 30
 		[ "$extent" = whole ] || return 0
 		check 'LMDB: the name of its file is never synced' \
-			loses lmdb:lock=0 some $few --model posix-dir
+			loses lmdb some $few --model posix-dir
 		check 'LMDB, NOMETASYNC: the last transaction' \
-			keeps lmdb:lock=0,nometasync=1 1 $few --model ext4
+			keeps lmdb:nometasync=1 1 $few --model ext4
 		check 'LMDB, NOSYNC: the last transactions, where writes keep their order' \
-			keeps lmdb:lock=0,nosync=1 some $few --model ideal
+			keeps lmdb:nosync=1 some $few --model ideal
 		check 'LMDB, NOSYNC: corrupt, where they do not' \
-			corrupts lmdb:lock=0,nosync=1 $few --model ext4
+			corrupts lmdb:nosync=1 $few --model ext4
 		check 'LMDB refuses a file whose creation was cut off' \
-			corrupts lmdb:lock=0,mend=0 $few --model kill
+			corrupts lmdb:mend=0 $few --model kill
 	}
 }
 
