@@ -15,8 +15,16 @@
 #include "clock.h"
 #include "mem.h"
 #include "record.h"
+#include "target.h"
 
-enum { CALLS = 20000, CALL_BYTES = 100, ROUNDS_DEFAULT = 3, FORK_NS = 500000000, CHECKS = 1500 };
+enum {
+	CALLS = 20000,
+	CALL_BYTES = 100,
+	ROUNDS_DEFAULT = 3,
+	FORK_NS = 500000000,
+	CHECKS = 1500,
+	SQLITE_STATES = 3000
+};
 
 struct bench {
 	const struct bench_options *options;
@@ -55,11 +63,10 @@ static double forks_per_second(void)
 	return (double)n * 1e9 / (double)(now - start);
 }
 
-static int run_wal(struct bench *b, const char *mix, uint32_t ops, uint64_t states_max,
-		   struct campaign_result *result)
+static int run_engine(struct bench *b, const char *spec, const char *mix, uint32_t ops,
+		      uint64_t states_max, struct campaign_result *result)
 {
-	const struct campaign_target targets[] = {
-		{.spec = "wal:variant=hardened,sync=sync", .mix = mix}, {0}};
+	const struct campaign_target targets[] = {{.spec = spec, .mix = mix}, {0}};
 	const struct profile *profiles[] = {profile_find("posix"), NULL};
 	struct campaign_options options = {
 		.targets = targets,
@@ -80,6 +87,12 @@ static int run_wal(struct bench *b, const char *mix, uint32_t ops, uint64_t stat
 	store_close(store);
 	free(path);
 	return rc;
+}
+
+static int run_wal(struct bench *b, const char *mix, uint32_t ops, uint64_t states_max,
+		   struct campaign_result *result)
+{
+	return run_engine(b, "wal:variant=hardened,sync=sync", mix, ops, states_max, result);
 }
 
 /* Forks and recoveries take turns; the best of each counts.  A campaign before
@@ -106,6 +119,30 @@ static int measure_recoveries(struct bench *b, uint32_t rounds)
 	if (!rc)
 		result->recovery_ratio = result->recoveries_per_s / result->forks_per_s;
 	return rc;
+}
+
+/* ---- a real store, as a plug-in ---- */
+
+static int measure_sqlite(struct bench *b, uint32_t rounds)
+{
+	struct bench_result *result = b->result;
+	struct target *target;
+	struct err none;
+	if (target_parse("sqlite", engine_table, &target, &none))
+		return ERR_OK;
+	target_destroy(target);
+	for (uint32_t i = 0; i < rounds; i++) {
+		struct campaign_result r;
+		int rc = run_engine(b, "sqlite:journal=delete,synchronous=extra",
+				    "put=80,delete=20", 60, SQLITE_STATES, &r);
+		if (rc)
+			return rc;
+		double recoveries = (double)r.recoveries * 1e9 / (double)r.explore_ns;
+		if (recoveries > result->sqlite_per_s)
+			result->sqlite_per_s = recoveries;
+	}
+	result->sqlite_ratio = result->sqlite_per_s / result->forks_per_s;
+	return ERR_OK;
 }
 
 /* ---- checks ---- */
@@ -290,6 +327,8 @@ int bench_run(const struct bench_options *options, struct bench_result *result, 
 		rc = err_sys(err, "pinning to one CPU");
 	if (!rc)
 		rc = measure_recoveries(&b, rounds);
+	if (!rc)
+		rc = measure_sqlite(&b, rounds);
 	if (!rc)
 		rc = measure_checks(&b, rounds);
 	if (!rc)

@@ -23,6 +23,8 @@ struct bench_result {
 
 	double checks_per_s; /* a checker in C, another program, over 300 KB of files */
 	double check_ratio;
+	double sqlite_per_s; /* recoveries of the plug-in sqlite; 0 where it was not built */
+	double sqlite_ratio;
 
 	/* Microseconds that recording adds to a call. */
 	double call_bare_us; /* the call itself, for comparison */
