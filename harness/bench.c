@@ -73,6 +73,7 @@ static int run_engine(struct bench *b, const char *spec, const char *mix, uint32
 		.profiles = profiles,
 		.workload = {.ops = ops},
 		.states_max = states_max,
+		.depth = UINT32_MAX, /* recoveries that are recorded take another kind of time */
 		.jobs = 1,
 		.tmp = b->options->tmp,
 		.command = "bench",
