@@ -97,7 +97,8 @@ no_command() {
 
 unknown_command() {
 	exits 64 frobnicate
-	has err '^powercut: "frobnicate" is not a command, expected one of run report '
+	has err '^powercut: "frobnicate" is not a command, expected one of$'
+	has err '^  run report '
 }
 
 help_of() {
@@ -265,8 +266,11 @@ wrong_values_of_others() {
 	bad "'' names no finding" show --db a.db ''
 	bad 'a.db: no finding.s fingerprint begins with 00000000' show --db a.db 00000000
 	bad 'a.db: no row 99 in findings' show --db a.db '#99'
-	bad 'a.db: no row 99 in targets' trace --db a.db --target 99
-	bad 'no target "nope" in this database' trace --db a.db --target nope
+	bad 'a.db: campaign 1 has no target "99"; it has 1 wal:variant=textbook' \
+		trace --db a.db --target 99
+	bad 'a.db: campaign 1 has no target "nope"; it has 1 wal' trace --db a.db --target nope
+	bad 'a.db: no campaign 99' trace --db a.db --campaign 99
+	bad 'either --campaign or --state' trace --db a.db --campaign 1 --state "$state"
 	for value in '' nonsense 1234567 123456789 1234567G "x$state" " $state"; do
 		bad '--state: ".*" is no crash-state ID' trace --db a.db --state "$value"
 	done
