@@ -957,10 +957,14 @@ gate_new() {
 	fingerprints x.db >prints
 	read -r _ print _ <new
 	has prints "$print"
+	has text '^       in wal:variant=textbook: '
+	awk 'length > 80' text >wide
+	[ ! -s wide ] || fail "wide lines: $(cat wide)"
 	exits 1 gate --json --db x.db --baseline base.db
 	valid_json out
 	has out "\"new\":\[{\"fingerprint\":\"$print\""
 	has out '"verdict":"new findings"'
+	has out '"target":"wal:variant=textbook","cause":"'
 }
 
 gate_gone() {
@@ -1105,6 +1109,9 @@ nested_shown() {
 	id=$(states x.db | sed -n '1s/.* //p')
 	exits 1 repro "$id" --db x.db
 	parent=$(parent_of)
+	exits 0 trace --db x.db --target 1
+	has out '^# wal:'
+	exits 0 trace --db x.db --target 1 --campaign 1
 	exits 0 show --db x.db '#1'
 	has out '^  A second crash, after the state '
 	has out "^  after         $parent\$"

@@ -299,6 +299,20 @@ static void put_gaps(const struct gate *g, const struct gaps *gaps, bool shrunk,
 	}
 }
 
+static void put_verdict(struct buf *out, const char *verdict, size_t known, size_t fresh,
+			size_t gone, const char *why)
+{
+	const struct report_options how = {.width = cli_width()};
+	struct sheet sheet;
+	struct buf text = {0};
+	sheet_init(&sheet, &how, out);
+	buf_printf(&text, "%s (%zu new, %zu known, %zu gone)%s%s", verdict, fresh, known, gone,
+		   why ? ": " : "", why ? why : "");
+	buf_string(out, "gate: ");
+	sheet_wrap(&sheet, 6, buf_text(&text));
+	buf_finish(&text);
+}
+
 static int judge(const struct gate *g, struct findings *now, struct findings *before,
 		 const struct gaps *gaps, const struct report_summary *summary, int ended,
 		 struct buf *out)
@@ -330,8 +344,7 @@ static int judge(const struct gate *g, struct findings *now, struct findings *be
 		buf_printf(out, "],\"known\":%zu,\"verdict\":\"%s\",\"why\":\"%s\"}\n",
 			   now->n - fresh, verdict, why ? why : "");
 	else
-		buf_printf(out, "gate: %s (%zu new, %zu known, %zu gone)%s%s\n", verdict, fresh,
-			   now->n - fresh, gone, why ? ": " : "", why ? why : "");
+		put_verdict(out, verdict, now->n - fresh, fresh, gone, why);
 	return fresh ? EXIT_VIOLATION : why ? code : 0;
 }
 
