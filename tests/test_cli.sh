@@ -1271,9 +1271,24 @@ list_json() {
 	done
 }
 
+# The line on the cause counts the other kinds of loss: they are told below.
+losses_listed() {
+	campaign 1 x.db --engine bitcask:variant=textbook --mix put=30,delete=10,compact=5 --ops 60 \
+		--max-states 1000 --model xfs,posix-dir
+	exits 0 list findings --db x.db --json
+	print=$(awk -F '"' '/"fingerprint":/ { print_of = $4 }
+		/"cause":.*(and [0-9]+ other kinds? of loss)/ { print print_of; exit }' out)
+	[ -n "$print" ] || fail "no finding with several kinds of loss"
+	exits 0 show --db x.db "$print"
+	has out '^  Lost as well:$'
+	sed -n '/^  Lost as well:$/{n;p;}' out >other
+	has other '^    the \|^    data of '
+}
+
 lists() {
 	check 'list engines' list_engines
 	check 'list faults: those that campaigns know' list_faults
+	check 'show: all kinds of loss' losses_listed
 	check 'lists: for machines, and for narrow screens' list_json
 	check 'list bugs: their commands find them' list_bugs
 }
