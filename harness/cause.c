@@ -13,6 +13,7 @@
 enum {
 	FUNCTIONS_IN_SITE = 2, /* innermost functions that tell sites apart */
 	TIMELINE_MAX = 24,
+	OTHERS_MAX = 3, /* further kinds of loss that are told */
 };
 
 struct site {
@@ -539,6 +540,16 @@ static void put_culprit(struct causes *c, uint32_t step, struct buf *text, struc
 	buf_finish(&line);
 }
 
+/* Which of n losses is named: an entry is what tells most; else the first. */
+static size_t most_telling(const struct causes *c, const uint32_t *lost, size_t n)
+{
+	size_t best = 0;
+	for (size_t i = n; i-- > 0;)
+		if (c->s->ops->objects[c->s->ops->micros[lost[i]].object].kind == OBJECT_ENTRY)
+			best = i;
+	return best;
+}
+
 static void put_losses(struct causes *c, const struct state *state, struct buf *text,
 		       struct buf *source, struct buf *key, uint32_t *first)
 {
@@ -550,11 +561,7 @@ static void put_losses(struct causes *c, const struct state *state, struct buf *
 		buf_printf(key, "lost %s\n", c->site_texts[sites[i]]);
 	if (state->tear.object != NONE)
 		buf_string(key, "torn\n");
-	/* An entry is what tells most; else the first loss. */
-	size_t best = 0;
-	for (size_t i = n; i-- > 0;)
-		if (c->s->ops->objects[c->s->ops->micros[lost[i]].object].kind == OBJECT_ENTRY)
-			best = i;
+	size_t best = most_telling(c, lost, n);
 	if (n) {
 		put_lost(c, lost[best], text);
 		put_caller(c, event_of(c, lost[best]), source);
@@ -566,6 +573,35 @@ static void put_losses(struct causes *c, const struct state *state, struct buf *
 		buf_string(text, "; a block was torn between sectors");
 	free(lost);
 	free(sites);
+}
+
+/* The losses that the line on the cause leaves out, one of each kind. */
+static void put_other_losses(struct causes *c, const struct state *state, struct buf *out)
+{
+	size_t n, n_seen = 0, others = 0;
+	uint32_t *lost = lost_micros(c->s->ops, state, &n);
+	uint32_t *seen = mem_alloc(n + 1, sizeof *seen);
+	size_t best = most_telling(c, lost, n);
+	if (n)
+		seen[n_seen++] = site_number(c, lost[best]);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t site = site_number(c, lost[i]);
+		bool known = false;
+		for (size_t k = 0; k < n_seen; k++)
+			known = known || seen[k] == site;
+		if (known)
+			continue;
+		seen[n_seen++] = site;
+		if (others++ >= OTHERS_MAX)
+			continue;
+		buf_string(out, others == 1 ? "Lost as well:\n  " : "  ");
+		put_lost(c, lost[i], out);
+		buf_byte(out, '\n');
+	}
+	if (others > OTHERS_MAX)
+		buf_printf(out, "  and %zu more\n", others - OTHERS_MAX);
+	free(seen);
+	free(lost);
 }
 
 static char *fingerprint(const struct causes *c, uint32_t rule, const char *key)
@@ -629,6 +665,7 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 	if (c->s->parent)
 		buf_printf(&explanation, "A second crash, after the state %s was recovered.\n",
 			   c->s->parent);
+	put_other_losses(c, minimal, &explanation);
 	buf_string(&explanation, "The calls before the crash, and what the disk had of each:\n");
 	put_timeline(c, model, minimal, first, &explanation);
 	cause->explanation = taken(&explanation);

@@ -16,7 +16,9 @@ static void print_heading(struct sheet *sheet, const struct target_row *target, 
 	struct buf text = {0};
 	buf_printf(&text, "Target %u of %u: %s", number, total, target->name);
 	sheet_paint(sheet, SHEET_BOLD, buf_text(&text));
-	buf_string(sheet->out, "  ");
+	/* A name that leaves no room has a line of its own. */
+	size_t room = text.len + 2 + strlen(summary_verdict_text(verdict));
+	buf_string(sheet->out, room > sheet->width ? "\n  " : "  ");
 	sheet_paint(sheet, verdict_style(verdict), summary_verdict_text(verdict));
 	buf_string(sheet->out, "\n\n");
 	buf_clear(&text);
@@ -177,7 +179,8 @@ static void print_unreached(struct sheet *sheet, const struct target_row *target
 	sheet_wrap(sheet, 4, names);
 	buf_clear(&text);
 	size_options(target->options, &sizes);
-	buf_string(&text, "What may help: more operations (--ops) or keys (--keys), another mix (--mix)");
+	buf_string(&text,
+		   "What may help: more operations (--ops) or keys (--keys), another mix (--mix)");
 	if (sizes.len)
 		buf_printf(&text, ", a smaller %s", buf_text(&sizes));
 	buf_string(&text, "; for what only a recovery passes, more profiles (--model) or states "

@@ -68,8 +68,8 @@ static void finding_text(struct sheet *sheet, const struct finding_row *row,
 	finding_rules(row, &text);
 	buf_printf(&text, "  %scampaign %lld, %s", row->expected ? "expected  " : "",
 		   (long long)target->campaign, target->name);
-	sheet_escape(sheet->out, buf_text(&text));
-	buf_string(sheet->out, "\n    ");
+	sheet_wrap(sheet, 4, buf_text(&text));
+	buf_string(sheet->out, "    ");
 	sheet_wrap(sheet, 4, row->title);
 	buf_finish(&text);
 }

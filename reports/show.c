@@ -24,11 +24,9 @@ static int check_prefix(const char *what, struct err *err)
 	size_t digits = strspn(what, "0123456789abcdefABCDEF");
 	if (what[digits] == '\0' && digits >= PREFIX_MIN)
 		return 0;
-	return err_set(
-		err, ERR_USAGE,
-		"'%s' names no finding, expected a fingerprint or at least %d digits of one, "
-		"or # and a number",
-		what, PREFIX_MIN);
+	return err_set(err, ERR_USAGE,
+		       "'%s' names no finding, expected a fingerprint or at least %d digits of one",
+		       what, PREFIX_MIN);
 }
 
 /* The newest finding whose fingerprint begins so, 0 for none, in *id; the
@@ -79,15 +77,19 @@ static int find(struct store *store, const char *what, int64_t *id, struct err *
 static void print_numbers(struct sheet *sheet, const struct outcome_row *row)
 {
 	struct buf text = {0};
-	sheet_number(&text, row->begun, false);
-	buf_string(&text, " changes had begun, ");
+	sheet_count(&text, row->begun, "change");
+	buf_string(&text, " had begun, ");
 	sheet_number(&text, row->acked, false);
-	buf_string(&text, " were acknowledged, ");
+	buf_string(&text, row->acked == 1 ? " was acknowledged, " : " were acknowledged, ");
 	sheet_number(&text, row->durable, false);
 	buf_string(&text, " of these had to be durable");
 	sheet_field(sheet, "at the crash", buf_text(&text));
 	buf_clear(&text);
-	if (row->prefix >= 0) {
+	if (row->prefix == 0) {
+		buf_string(&text, "the contents before any change");
+	} else if (row->prefix == 1) {
+		buf_string(&text, "the contents after the first change");
+	} else if (row->prefix > 0) {
 		buf_string(&text, "the contents after the first ");
 		sheet_count(&text, (uint64_t)row->prefix, "change");
 	} else {

@@ -77,6 +77,10 @@ static void print_legend(struct sheet *sheet, bool full)
 		sheet_field(sheet, "violations",
 			    "failing states, nested ones included; files that fail at several "
 			    "places of the history count at each");
+	if (full)
+		sheet_field(sheet, "windows",
+			    "single crashes only; files are tested once, where they first occur, "
+			    "and violations count wherever the same files fail");
 	sheet_field(sheet, "loss",
 		    "most acknowledged changes that any tested state had lost; the "
 		    "contract may allow some");

@@ -97,7 +97,8 @@ no_command() {
 
 unknown_command() {
 	exits 64 frobnicate
-	has err '^powercut: "frobnicate" is not a command, expected one of run report '
+	has err '^powercut: "frobnicate" is not a command, expected one of$'
+	has err '^  run report '
 }
 
 help_of() {
@@ -265,8 +266,11 @@ wrong_values_of_others() {
 	bad "'' names no finding" show --db a.db ''
 	bad 'a.db: no finding.s fingerprint begins with 00000000' show --db a.db 00000000
 	bad 'a.db: no row 99 in findings' show --db a.db '#99'
-	bad 'a.db: no row 99 in targets' trace --db a.db --target 99
-	bad 'no target "nope" in this database' trace --db a.db --target nope
+	bad 'a.db: campaign 1 has no target "99"; it has 1 wal:variant=textbook' \
+		trace --db a.db --target 99
+	bad 'a.db: campaign 1 has no target "nope"; it has 1 wal' trace --db a.db --target nope
+	bad 'a.db: no campaign 99' trace --db a.db --campaign 99
+	bad 'either --campaign or --state' trace --db a.db --campaign 1 --state "$state"
 	for value in '' nonsense 1234567 123456789 1234567G "x$state" " $state"; do
 		bad '--state: ".*" is no crash-state ID' trace --db a.db --state "$value"
 	done
@@ -953,10 +957,14 @@ gate_new() {
 	fingerprints x.db >prints
 	read -r _ print _ <new
 	has prints "$print"
+	has text '^       in wal:variant=textbook: '
+	awk 'length > 80' text >wide
+	[ ! -s wide ] || fail "wide lines: $(cat wide)"
 	exits 1 gate --json --db x.db --baseline base.db
 	valid_json out
 	has out "\"new\":\[{\"fingerprint\":\"$print\""
 	has out '"verdict":"new findings"'
+	has out '"target":"wal:variant=textbook","cause":"'
 }
 
 gate_gone() {
@@ -994,7 +1002,8 @@ gate_gaps() {
 		has out "^never  wal/rotate/$point  wal\$"
 	done
 	lacks out '^shrunk '
-	has out '^gate: undecided .*: fault points that should have been passed never were$'
+	tail -n 2 out | tr -s '\n ' '  ' >joined # the line is wrapped
+	has joined 'gate: undecided .*: fault points that should have been passed never were $'
 	exits 3 gate --json --db base/x.db --baseline "$work/a.db"
 	valid_json out
 	has out '"unreached":\[{"fault":"wal/rotate/begin","target":"wal"},'
@@ -1009,7 +1018,8 @@ gate_gaps() {
 	exits 3 gate --db now/x.db --baseline base/x.db
 	has out '^shrunk wal/compact/begin  wal$'
 	lacks out '^never '
-	has out '^gate: undecided .*: fault points that the baseline passed no longer are$'
+	tail -n 2 out | tr -s '\n ' '  ' >joined
+	has joined 'gate: undecided .*: fault points that the baseline passed no longer are $'
 	exits 3 gate --json --db now/x.db --baseline base/x.db
 	valid_json out
 	has out '"unreached":\[\],"shrunk":\[{"fault":"wal/compact/begin","target":"wal"}'
@@ -1101,6 +1111,9 @@ nested_shown() {
 	id=$(states x.db | sed -n '1s/.* //p')
 	exits 1 repro "$id" --db x.db
 	parent=$(parent_of)
+	exits 0 trace --db x.db --target 1
+	has out '^# wal:'
+	exits 0 trace --db x.db --target 1 --campaign 1
 	exits 0 show --db x.db '#1'
 	has out '^  A second crash, after the state '
 	has out "^  after         $parent\$"
@@ -1258,9 +1271,24 @@ list_json() {
 	done
 }
 
+# The line on the cause counts the other kinds of loss: they are told below.
+losses_listed() {
+	campaign 1 x.db --engine bitcask:variant=textbook --mix put=30,delete=10,compact=5 --ops 60 \
+		--max-states 1000 --model xfs,posix-dir
+	exits 0 list findings --db x.db --json
+	print=$(awk -F '"' '/"fingerprint":/ { print_of = $4 }
+		/"cause":.*(and [0-9]+ other kinds? of loss)/ { print print_of; exit }' out)
+	[ -n "$print" ] || fail "no finding with several kinds of loss"
+	exits 0 show --db x.db "$print"
+	has out '^  Lost as well:$'
+	sed -n '/^  Lost as well:$/{n;p;}' out >other
+	has other '^    the \|^    data of '
+}
+
 lists() {
 	check 'list engines' list_engines
 	check 'list faults: those that campaigns know' list_faults
+	check 'show: all kinds of loss' losses_listed
 	check 'lists: for machines, and for narrow screens' list_json
 	check 'list bugs: their commands find them' list_bugs
 }

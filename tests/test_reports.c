@@ -890,7 +890,7 @@ static void refuses_to_show(const char *what, enum err_code code, const char *te
 START_TEST(what_names_no_single_finding_is_refused)
 {
 	static const char nonsense[] = " names no finding, expected a fingerprint or at least 4 "
-				       "digits of one, or # and a number";
+				       "digits of one";
 	char text[200];
 	add_everything();
 	snprintf(text, sizeof text, "'3f2'%s", nonsense);

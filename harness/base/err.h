@@ -8,8 +8,8 @@
 
 enum err_code {
 	ERR_OK = 0,
-	ERR_USAGE = -1,       /* the user asked for something that cannot be */
-	ERR_IO = -2,          /* the operating system refused */
+	ERR_USAGE = -1,	      /* the user asked for something that cannot be */
+	ERR_IO = -2,	      /* the operating system refused */
 	ERR_CORRUPT = -3,     /* a file or trace is damaged or not ours */
 	ERR_VERSION = -4,     /* a file or plug-in is of another version */
 	ERR_MISSING = -5,     /* what was named does not exist */
@@ -34,13 +34,11 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 
 /* Like err_set with ERR_IO, and appends ": " and the text of errno; ERR_FULL where
  * errno says that there is no room. */
-int err_sys(struct err *err, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+int err_sys(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts "context: " before the text that is there.  Returns err->code (or
  * ERR_INTERNAL where err is NULL). */
-int err_wrap(struct err *err, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The exit code of the command line for a code: 0; 64 for what the user can mend by
  * asking for something else; 70 for what was rightly asked and could not be done:

@@ -84,9 +84,9 @@ int contract_parse(const char *text, struct engine_contract *contract, struct er
 
 /* One word that needs no number: which field it sets, to what. */
 enum field { FIELD_ACK, FIELD_AGAINST, FIELD_PREFIX, FIELD_BATCH, FIELD_STAYS };
-static const char *const field_names[] = {"what an acknowledgement means",
-					  "what it holds against", "the order of losses",
-					  "what batches are", "whether a recovery's contents stay"};
+static const char *const field_names[] = {"what an acknowledgement means", "what it holds against",
+					  "the order of losses", "what batches are",
+					  "whether a recovery's contents stay"};
 static const struct word {
 	const char *text;
 	enum field field;
@@ -173,9 +173,8 @@ int contract_override(const char *text, struct engine_contract *contract, struct
 		if (code)
 			return code;
 		if (set >> field & 1)
-			return err_set(err, ERR_USAGE,
-				       "contract: \"%.*s\": %s is said twice", (int)n, word,
-				       field_names[field]);
+			return err_set(err, ERR_USAGE, "contract: \"%.*s\": %s is said twice",
+				       (int)n, word, field_names[field]);
 		set |= 1u << field;
 		if (word[n] == '\0')
 			break;

@@ -240,14 +240,13 @@ const struct cli_command cli_claims = {
 	.name = "claims",
 	.arguments = "[OPTIONS] [NUMBER...]",
 	.help = "Decides what is commonly claimed of such engines",
-	.details =
-		"Twelve claims, each decided by a few cases: for the target, contract and "
-		"profiles\n"
-		"that it names, a case is confirmed or refuted, by one crash state or by all that\n"
-		"were tried.  NUMBER: only these claims.\n"
-		"\n"
-		"Exit code 0 where all were answered, whatever the answers; 2 where one could not "
-		"be.\n",
+	.details = "Twelve claims, each decided by a few cases: for the target, contract and\n"
+		   "profiles that it names, a case is confirmed or refuted, by one crash state or "
+		   "by all that\n"
+		   "were tried.  NUMBER: only these claims.\n"
+		   "\n"
+		   "Exit code 0 where all were answered, whatever the answers; 2 where one could\n"
+		   "not be.\n",
 	.options = options,
 	.run = run,
 };

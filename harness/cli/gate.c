@@ -141,7 +141,7 @@ static int collect_gaps(struct store *store, struct store *baseline, int64_t cam
 
 /* A finding, as far as a gate needs it. */
 struct known {
-	char *fingerprint, *title;
+	char *fingerprint, *title, *cause, *target;
 	bool matched;
 };
 
@@ -155,6 +155,8 @@ static void findings_finish(struct findings *f)
 	for (size_t i = 0; i < f->n; i++) {
 		free(f->list[i].fingerprint);
 		free(f->list[i].title);
+		free(f->list[i].cause);
+		free(f->list[i].target);
 	}
 	free(f->list);
 }
@@ -172,12 +174,20 @@ static int collect(struct store *store, int64_t campaign, struct findings *f, st
 {
 	struct store_query *q = NULL;
 	struct finding_row row;
+	struct target_row target;
 	int rc;
-	while ((rc = store_next_finding(store, &q, campaign, &row, err)) == 1)
-		if (!find(f, row.fingerprint))
-			*MEM_PUSH(f->list, f->n, f->cap) =
-				(struct known){.fingerprint = mem_printf("%s", row.fingerprint),
-					       .title = mem_printf("%s", row.title)};
+	while ((rc = store_next_finding(store, &q, campaign, &row, err)) == 1) {
+		if (find(f, row.fingerprint))
+			continue;
+		rc = store_get_target(store, row.target, &target, err);
+		if (rc)
+			break;
+		*MEM_PUSH(f->list, f->n, f->cap) =
+			(struct known){.fingerprint = mem_printf("%s", row.fingerprint),
+				       .title = mem_printf("%s", row.title),
+				       .cause = mem_printf("%s", row.cause),
+				       .target = mem_printf("%s", target.name)};
+	}
 	store_query_end(&q);
 	return rc;
 }
@@ -215,27 +225,46 @@ static const char *objection(const struct report_summary *summary, const struct 
 	}
 }
 
+enum { TEXT_COLUMN = 7 };
+
+static void put_text(struct buf *out, const char *text)
+{
+	const struct report_options how = {.width = cli_width()};
+	struct sheet sheet;
+	sheet_init(&sheet, &how, out);
+	sheet_wrap(&sheet, TEXT_COLUMN, text);
+}
+
 /* Texts from a database are not to reach a terminal as they are. */
 static void put_line(const char *what, const char *name, const char *text, struct buf *out)
 {
+	struct buf line = {0};
 	buf_printf(out, "%-6s ", what);
-	sheet_escape(out, name);
-	buf_string(out, "  ");
-	sheet_escape(out, text);
-	buf_byte(out, '\n');
+	buf_printf(&line, "%s  %s", name, text);
+	put_text(out, buf_text(&line));
+	buf_finish(&line);
 }
 
 static void put_finding(const struct gate *g, const struct known *k, const char *what, bool first,
 			struct buf *out)
 {
 	if (!g->json) {
+		struct buf more = {0};
 		put_line(what, k->fingerprint, k->title, out);
+		buf_printf(&more, "in %s: %s", k->target, k->cause);
+		buf_printf(out, "%*s", TEXT_COLUMN, "");
+		put_text(out, buf_text(&more));
+		buf_finish(&more);
 		return;
 	}
 	buf_printf(out, "%s{\"fingerprint\":\"", first ? "" : ",");
 	buf_json(out, k->fingerprint, strlen(k->fingerprint));
 	buf_string(out, "\",\"title\":\"");
 	buf_json(out, k->title, strlen(k->title));
+	buf_string(out, "\",\"target\":\"");
+	buf_json(out, k->target, strlen(k->target));
+	buf_string(out, "\",\"cause\":\"");
+	buf_json(out, k->cause, strlen(k->cause));
 	buf_string(out, "\"}");
 }
 
@@ -270,6 +299,20 @@ static void put_gaps(const struct gate *g, const struct gaps *gaps, bool shrunk,
 	}
 }
 
+static void put_verdict(struct buf *out, const char *verdict, size_t known, size_t fresh,
+			size_t gone, const char *why)
+{
+	const struct report_options how = {.width = cli_width()};
+	struct sheet sheet;
+	struct buf text = {0};
+	sheet_init(&sheet, &how, out);
+	buf_printf(&text, "%s (%zu new, %zu known, %zu gone)%s%s", verdict, fresh, known, gone,
+		   why ? ": " : "", why ? why : "");
+	buf_string(out, "gate: ");
+	sheet_wrap(&sheet, 6, buf_text(&text));
+	buf_finish(&text);
+}
+
 static int judge(const struct gate *g, struct findings *now, struct findings *before,
 		 const struct gaps *gaps, const struct report_summary *summary, int ended,
 		 struct buf *out)
@@ -301,8 +344,7 @@ static int judge(const struct gate *g, struct findings *now, struct findings *be
 		buf_printf(out, "],\"known\":%zu,\"verdict\":\"%s\",\"why\":\"%s\"}\n",
 			   now->n - fresh, verdict, why ? why : "");
 	else
-		buf_printf(out, "gate: %s (%zu new, %zu known, %zu gone)%s%s\n", verdict, fresh,
-			   now->n - fresh, gone, why ? ": " : "", why ? why : "");
+		put_verdict(out, verdict, now->n - fresh, fresh, gone, why);
 	return fresh ? EXIT_VIOLATION : why ? code : 0;
 }
 
@@ -375,12 +417,12 @@ const struct cli_command cli_gate = {
 	.name = "gate",
 	.arguments = "--baseline FILE [OPTIONS]",
 	.help = "Compares a campaign with a baseline: the exit code for CI",
-	.details = "Exit code 1 where the campaign has a finding whose fingerprint the baseline "
-		   "lacks,\n"
-		   "or failed without a finding; 2 where it was inconclusive or did not end; 3 "
-		   "where\n"
-		   "it tested nothing or too little: a fault point was never passed that should\n"
-		   "have been, or that the same target passed in the baseline; 0 otherwise.\n",
+	.details =
+		"Exit code 1 where the campaign has a finding whose fingerprint the baseline\n"
+		"lacks, or failed without a finding; 2 where it was inconclusive or did not end; 3 "
+		"where\n"
+		"it tested nothing or too little: a fault point was never passed that should\n"
+		"have been, or that the same target passed in the baseline; 0 otherwise.\n",
 	.options = options,
 	.run = run,
 };

@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 			buf_finish(&line);
 			return code;
 		}
-	fprintf(stderr, "powercut: \"%s\" is not a command, expected one of", argv[1]);
+	fprintf(stderr, "powercut: \"%.40s\" is not a command, expected one of\n ", argv[1]);
 	for (int i = 0; i < COMMANDS; i++)
 		fprintf(stderr, " %s", commands[i]->name);
 	fprintf(stderr, "\nTry `powercut --help`.\n");

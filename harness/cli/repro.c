@@ -1,8 +1,12 @@
+#include <string.h>
+
 #include "commands.h"
 #include "contract.h"
 #include "disk.h"
 #include "points.h"
 #include "rebuild.h"
+#include "reports.h"
+#include "sheet.h"
 
 struct repro {
 	const char *db, *export, *tmp;
@@ -36,11 +40,21 @@ static int set_timeout(void *ctx, const char *value, struct err *err)
 
 static const struct cli_option options[] = {
 	{"db", "FILE", "database [powercut.db]", set_db},
-	{"export", "DIR", "write the state's files to DIR, which must be new or empty", set_export},
+	{"export", "DIR", "write the state's files to DIR, new or empty", set_export},
 	{"timeout", "TIME", "wall time of the recovery, 500ms or seconds [1s]", set_timeout},
 	{"tmp", "DIR", "where the image is made [/dev/shm]", set_tmp},
 	{0},
 };
+
+/* A line of the width of the terminal, and what does not fit below its text. */
+static void put_wrapped(struct buf *out, const char *label, const char *text)
+{
+	const struct report_options how = {.width = cli_width()};
+	struct sheet sheet;
+	sheet_init(&sheet, &how, out);
+	buf_string(out, label);
+	sheet_wrap(&sheet, (uint32_t)strlen(label), text);
+}
 
 /* The place in the history at which a state of this point is judged: all events
  * before the step in flight, or with an acknowledgement just given. */
@@ -49,14 +63,14 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 	bool power = model_profile(c->model)->order != ORDER_ISSUED;
 	struct bounds bounds = points_bounds(&c->s, c->state.point, power);
 	struct verdict verdict;
-	struct buf why = {0}, contract = {0};
+	struct buf why = {0}, contract = {0}, line = {0};
 	buf_printf(out, "target     %s\n", c->s.name);
 	if (c->check)
 		buf_printf(out, "checker    %s\n", c->check);
 	else
 		contract_describe(&c->contract, &contract);
 	if (contract.len)
-		buf_printf(out, "contract   %s\n", buf_text(&contract));
+		put_wrapped(out, "contract   ", buf_text(&contract));
 	buf_finish(&contract);
 	buf_printf(out, "profile    %s\n", model_profile(c->model)->name);
 	if (c->parent)
@@ -64,11 +78,11 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 	if (c->check)
 		buf_printf(out, "history    acknowledged lines: %u\n", bounds.acked);
 	else
-		buf_printf(
-			out,
-			"%s    %u changes begun, %u acknowledged, %u of them durable by contract\n",
-			c->parent ? "since  " : "history", bounds.begun, bounds.acked,
-			bounds.durable);
+		buf_printf(out,
+			   "%s    %u change%s begun, %u acknowledged, %u of them durable by "
+			   "contract\n",
+			   c->parent ? "since  " : "history", bounds.begun,
+			   bounds.begun == 1 ? "" : "s", bounds.acked, bounds.durable);
 	bool unsure = recovery_unsure(r);
 	jury_judge(&c->s.jury, r, &bounds, &verdict);
 	if (c->check) {
@@ -76,6 +90,10 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 	} else if (r->end == RECOVERY_OK) {
 		if (c->parent)
 			buf_string(out, "recovered  without an error\n");
+		else if (verdict.has_prefix && verdict.prefix == 0)
+			buf_string(out, "recovered  what was there before any change\n");
+		else if (verdict.has_prefix && verdict.prefix == 1)
+			buf_string(out, "recovered  the first change\n");
 		else if (verdict.has_prefix)
 			buf_printf(out, "recovered  the first %u changes\n", verdict.prefix);
 		else
@@ -88,10 +106,12 @@ static int put_verdict(struct rebuilt *c, const struct recovery *r, struct buf *
 			continue;
 		buf_clear(&why);
 		jury_explain(&c->s.jury, r, &bounds, (enum rule)rule, &why);
-		buf_printf(out, "breaks     %s %s: %s\n", rule_name(rule), rule_promise(rule),
-			   buf_text(&why));
+		buf_printf(&line, "%s %s: %s", rule_name(rule), rule_promise(rule), buf_text(&why));
+		put_wrapped(out, "breaks     ", buf_text(&line));
+		buf_clear(&line);
 	}
 	buf_finish(&why);
+	buf_finish(&line);
 	buf_printf(out, "verdict    %s\n",
 		   unsure	    ? "inconclusive"
 		   : verdict.broken ? "fail"

@@ -244,9 +244,10 @@ static int run(int argc, char **argv, const char *command_line)
 		goto done;
 	cli_trials_begin(&s->common, command_line);
 	if (s->options.seeds > INT64_MAX - s->common.trials.campaign.seed + 1) {
-		code = cli_usage("selftest", "--seeds: there are no %" PRIu64 " seeds from %" PRIu64
-				 " on, only up to %" PRId64, s->options.seeds,
-				 s->common.trials.campaign.seed, INT64_MAX);
+		code = cli_usage("selftest",
+				 "--seeds: there are no %" PRIu64 " seeds from %" PRIu64
+				 " on, only up to %" PRId64,
+				 s->options.seeds, s->common.trials.campaign.seed, INT64_MAX);
 		goto done;
 	}
 	s->options.trials = s->common.trials;
@@ -264,9 +265,8 @@ const struct cli_command cli_selftest = {
 	.arguments = "[OPTIONS] [NAME...]",
 	.help = "Finds the planted bugs, and nothing in sound engines",
 	.details =
-		"NAME is a planted bug (wal/skip-sync), a sound target as it is printed, either "
-		"with\n"
-		"a star at its end for any rest, or an engine's name for all of that engine.\n"
+		"NAME is a planted bug (wal/skip-sync), a sound target as it is printed, either\n"
+		"with a star at its end for any rest, or an engine's name for all of that engine.\n"
 		"\n"
 		"  expected  the rules by which the bug is known\n"
 		"  broken    those that findings in it broke\n"

@@ -8,7 +8,8 @@
 
 #include "clock.h"
 
-enum { REFRESH_NS = 100000000 };
+/* A longer name has a line of its own: no line is wider than 80 columns then. */
+enum { REFRESH_NS = 100000000, TARGET_COLUMNS = 24 };
 
 void status_init(struct status *s, bool off)
 {
@@ -58,9 +59,10 @@ static void draw(struct status *s, const struct explore_progress *p, uint64_t no
 static void next_profile(struct status *s, const struct explore_progress *p)
 {
 	if (s->profile[0] && !s->terminal)
-		fprintf(stderr, "%s  %s: %" PRIu64 " states, %" PRIu64 " recoveries, %.1f s\n",
-			s->target, s->profile, s->last_states, s->last_recoveries,
-			seconds(s->start_ns, clock_ns()));
+		fprintf(stderr, "%s%s%s: %" PRIu64 " state%s, %" PRIu64 " recover%s, %.1f s\n",
+			s->target, strlen(s->target) > TARGET_COLUMNS ? "\n    " : "  ", s->profile,
+			s->last_states, s->last_states == 1 ? "" : "s", s->last_recoveries,
+			s->last_recoveries == 1 ? "y" : "ies", seconds(s->start_ns, clock_ns()));
 	s->states += s->last_states;
 	s->recoveries += s->last_recoveries;
 	s->last_states = s->last_recoveries = 0;

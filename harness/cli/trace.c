@@ -8,7 +8,7 @@
 #include "trace_codec.h"
 
 struct trace_command {
-	const char *db, *target, *state;
+	const char *db, *target, *campaign, *state;
 	bool stacks;
 };
 
@@ -23,6 +23,13 @@ static int set_target(void *ctx, const char *value, struct err *err)
 {
 	(void)err;
 	((struct trace_command *)ctx)->target = value;
+	return ERR_OK;
+}
+
+static int set_campaign(void *ctx, const char *value, struct err *err)
+{
+	(void)err;
+	((struct trace_command *)ctx)->campaign = value;
 	return ERR_OK;
 }
 
@@ -44,37 +51,42 @@ static int set_stacks(void *ctx, const char *value, struct err *err)
 
 static const struct cli_option options[] = {
 	{"db", "FILE", "database [powercut.db]", set_db},
-	{"target", "SPEC", "the target, or its number [the newest campaign's first]", set_target},
+	{"target", "SPEC", "the target, or its number in the report [1]", set_target},
+	{"campaign", "N", "of that campaign [the newest]", set_campaign},
 	{"state", "ID", "the run in which that crash happened, a recovery's too", set_state},
 	{"stacks", NULL, "with the functions and source lines of each call", set_stacks},
 	{0},
 };
 
-/* Finds the target by number or name; without either, the newest campaign's
- * first. */
-static int find(struct store *store, const char *what, struct target_row *row, struct err *err)
+/* Finds the target of the campaign by its number in the report or by its name, of which
+ * the last counts; where there is none such, says which there are. */
+static int find(struct store *store, const struct trace_command *t, struct target_row *row,
+		struct err *err)
 {
 	struct store_query *q = NULL;
+	struct buf known = {0};
 	int64_t campaign = 0, id = 0;
-	uint64_t number = 0;
+	uint64_t number = 0, n = 0;
 	struct err ignored;
-	if (what && cli_parse_number(what, 1, INT64_MAX, &number, &ignored) == ERR_OK)
-		return store_get_target(store, (int64_t)number, row, err);
-	int rc = what ? ERR_OK : store_last_campaign(store, &campaign, err);
+	const char *what = t->target ? t->target : "1";
+	bool numbered = cli_parse_number(what, 1, INT64_MAX, &number, &ignored) == ERR_OK;
+	int rc = cli_campaign(store, t->campaign, &campaign, err);
 	while (!rc && (rc = store_next_target(store, &q, campaign, row, err)) == 1) {
 		rc = 0;
-		if (!what || strcmp(row->name, what) == 0)
-			id = row->id; /* the newest of that name */
-		if (!what)
-			break;
+		n++;
+		if (numbered ? n == number : strcmp(row->name, what) == 0)
+			id = row->id;
+		buf_printf(&known, "%s%" PRIu64 " %s", n > 1 ? ", " : "", n, row->name);
 	}
 	store_query_end(&q);
-	if (rc < 0)
-		return rc;
-	if (!id)
-		return err_set(err, ERR_MISSING, "no target \"%s\" in this database",
-			       what ? what : "");
-	return store_get_target(store, id, row, err);
+	if (!rc && id)
+		rc = store_get_target(store, id, row, err);
+	else if (!rc)
+		rc = err_set(err, ERR_MISSING,
+			     "%s: campaign %" PRId64 " has no target \"%s\"; it has %s",
+			     store_path(store), campaign, what, n ? buf_text(&known) : "none");
+	buf_finish(&known);
+	return rc;
 }
 
 static void print_stack(struct symbols *symbols, uint32_t stack, struct buf *out)
@@ -111,7 +123,7 @@ static int find_trace(struct store *store, const struct trace_command *t, int64_
 	struct trace_row trace;
 	struct store_query *q = NULL;
 	if (!t->state) {
-		int rc = find(store, t->target, &target, err);
+		int rc = find(store, t, &target, err);
 		if (rc)
 			return rc;
 		*id = target.trace;
@@ -168,6 +180,8 @@ static int run(int argc, char **argv, const char *command_line)
 		return cli_usage("trace", "\"%s\" is too much", argv[rest]);
 	if (t.state && t.target)
 		return cli_usage("trace", "either --target or --state");
+	if (t.state && t.campaign)
+		return cli_usage("trace", "either --campaign or --state");
 	struct store *store = cli_open("trace", t.db, &code);
 	if (!store)
 		return code;
