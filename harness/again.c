@@ -6,6 +6,11 @@
 
 #include "mem.h"
 
+/* So many times what may be chosen is kept: to choose from, in little memory. */
+enum { KEPT_FACTOR = 8 };
+
+enum { LOSS_MAX = 3 }; /* acknowledged changes lost: so many or more are one class */
+
 struct seen {
 	UT_hash_handle hh;
 	uint64_t class;
@@ -17,12 +22,14 @@ struct again {
 	struct seen *seen;
 	struct again_state *list;
 	size_t n, cap;
+	uint64_t max, others; /* others: kept, whose number has more than one bit */
 };
 
-struct again *again_create(const struct ops *ops)
+struct again *again_create(const struct ops *ops, uint64_t max)
 {
 	struct again *again = mem_alloc(1, sizeof *again);
 	again->ops = ops;
+	again->max = max > UINT64_MAX / KEPT_FACTOR ? 0 : max;
 	return again;
 }
 
@@ -64,18 +71,26 @@ static void keep(struct again *again, const struct state *state, bool whole, uin
 					 : NULL;
 }
 
-void again_consider(struct again *again, const struct state *state, uint64_t path)
+/* By the bits of a number first, then by its size. */
+static uint32_t rank_of(uint64_t n)
+{
+	return 64 * (uint32_t)__builtin_popcountll(n) + 63 - (uint32_t)__builtin_clzll(n);
+}
+
+void again_consider(struct again *again, const struct state *state, uint64_t path, uint32_t loss)
 {
 	bool whole = state->n_held == 0 && state->tear.object == NONE;
 	const char *before =
 		ops_fault_before(again->ops, ops_point_named(again->ops, state->point));
 	bool new_path = count(again, path) == 1;
-	uint64_t class = XXH3_64bits_withSeed(before, strlen(before), path + 1 + whole);
+	uint32_t lost = whole ? 0 : 1 + (loss < LOSS_MAX ? loss : LOSS_MAX);
+	uint64_t class = XXH3_64bits_withSeed(before, strlen(before), path + 1 + lost);
 	uint64_t n = count(again, class);
+	bool other = n & (n - 1);
 	if (new_path)
 		keep(again, state, whole, 0);
-	else if ((n & (n - 1)) == 0)
-		keep(again, state, whole, 1 + (uint32_t)__builtin_ctzll(n));
+	else if (!other || !again->max || again->others++ < again->max * KEPT_FACTOR)
+		keep(again, state, whole, rank_of(n));
 }
 
 static int compare(const void *a, const void *b)

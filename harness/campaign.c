@@ -13,6 +13,7 @@ enum {
 	STATES_MAX_DEFAULT = 20000,
 	COMMAND_STATES_MAX_DEFAULT = 3000, /* a checker is another program, which starts slowly */
 	NESTED_MAX_DEFAULT = 24,
+	NESTED_STATES_DEFAULT = 64,
 };
 
 static char *now_text(void)
@@ -78,6 +79,8 @@ static void expand(struct campaign_options *o)
 			o->targets->command ? COMMAND_STATES_MAX_DEFAULT : STATES_MAX_DEFAULT;
 	if (!o->nested_max)
 		o->nested_max = NESTED_MAX_DEFAULT;
+	if (!o->nested_states)
+		o->nested_states = NESTED_STATES_DEFAULT;
 	o->depth = o->depth == UINT32_MAX ? 0 : o->depth ? o->depth : 1;
 	if (!o->jobs)
 		o->jobs = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);

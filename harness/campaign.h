@@ -39,15 +39,16 @@ struct campaign_options {
 	const struct profile *const *profiles; /* ends with NULL [all] */
 	const struct engine *const *engines;   /* ends with NULL [engine_table] */
 	struct workload_options workload;
-	uint64_t run_ms;     /* wall time of a recorded run [60 s] */
-	uint64_t seed;	     /* [1] */
-	uint64_t states_max; /* a target and profile [20000, for commands 3000]; UINT64_MAX: no
-				limit */
-	uint32_t depth;	     /* crashes in a row: recoveries that are crashed in turn, and
-				theirs [1]; UINT32_MAX: none */
-	uint64_t nested_max; /* recoveries crashed in turn, a target and profile [24] */
-	uint64_t budget_ms;  /* whole campaign [none] */
-	uint32_t jobs;	     /* [one a CPU] */
+	uint64_t run_ms;	/* wall time of a recorded run [60 s] */
+	uint64_t seed;		/* [1] */
+	uint64_t states_max;	/* a target and profile [20000, for commands 3000]; UINT64_MAX: no
+				   limit */
+	uint32_t depth;		/* crashes in a row: recoveries that are crashed in turn, and
+				   theirs [1]; UINT32_MAX: none */
+	uint64_t nested_max;	/* recoveries crashed in turn, a target and profile [24] */
+	uint64_t nested_states; /* crash states of one of these [64]; UINT64_MAX: no limit */
+	uint64_t budget_ms;	/* whole campaign [none] */
+	uint32_t jobs;		/* [one a CPU] */
 	struct child_limits limits; /* of one recovery */
 	const char *tmp;	    /* where disks are made [see recover.h] */
 	const char *command;	    /* as stored */

@@ -319,7 +319,7 @@ static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 		x->row->inconclusive++;
 	if (w->first && !bad && x->options->nest) {
 		x->row->recoverable++;
-		again_consider(x->again, &w->state, r->conduct.path);
+		again_consider(x->again, &w->state, r->conduct.path, verdict.loss);
 	}
 	bool keep = counts && x->failures++ < FAILURES_KEPT;
 	if (keep || (w->first && !bad && !x->options->no_outcomes))
@@ -513,7 +513,7 @@ static void begin_profile(struct explore *x, const struct profile *profile,
 	x->looked_before += x->looked;
 	x->looked = x->possible = x->failures = 0;
 	x->whole_cause = NULL;
-	x->again = again_create(x->s->ops);
+	x->again = again_create(x->s->ops, x->options->nest ? x->options->nest->runs_max : 1);
 	x->model = model_create(x->s->ops, profile);
 	x->behind = model_create(x->s->ops, profile);
 }

@@ -170,6 +170,8 @@ static void set_nested(struct campaign_options *campaign, const struct selftest_
 	bool known_by_it = row->expected & nested_rules;
 	if (row->wrong && !known_by_it)
 		campaign->depth = UINT32_MAX;
+	if (row->wrong && !campaign->nested_states)
+		campaign->nested_states = SELFTEST_NESTED_STATES;
 	if (!campaign->nested_max)
 		campaign->nested_max = row->wrong ? SELFTEST_NESTED_BUG : SELFTEST_NESTED_SOUND;
 }

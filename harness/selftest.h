@@ -69,8 +69,10 @@ struct selftest_options {
 enum {
 	SELFTEST_STATES_MAX = 2000,
 	/* Recoveries crashed in turn: of a bug that is known by that, and of a sound engine. */
-	SELFTEST_NESTED_BUG = 32,
+	SELFTEST_NESTED_BUG = 48,
 	SELFTEST_NESTED_SOUND = 8,
+	/* Crash states of one of these, of a bug that is known by them. */
+	SELFTEST_NESTED_STATES = 128,
 };
 
 /* Hardened engines with options that the built-in campaign does not try; those of

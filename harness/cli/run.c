@@ -272,6 +272,15 @@ static int set_nested(void *ctx, const char *value, struct err *err)
 	return cli_parse_number(value, 1, INT64_MAX, &((struct run *)ctx)->options.nested_max, err);
 }
 
+static int set_nested_states(void *ctx, const char *value, struct err *err)
+{
+	uint64_t *states = &((struct run *)ctx)->options.nested_states;
+	int rc = cli_parse_number(value, 0, INT64_MAX, states, err);
+	if (!rc && *states == 0)
+		*states = UINT64_MAX;
+	return rc;
+}
+
 static int set_jobs(void *ctx, const char *value, struct err *err)
 {
 	return set_number(value, 1, 256, &((struct run *)ctx)->options.jobs, err);
@@ -345,6 +354,7 @@ static const struct cli_option options[] = {
 	{"max-states", "N", "states a target and profile, 0: no limit [20000]", set_states},
 	{"depth", "N", "crashes of recoveries in turn, 0: none [1]", set_depth},
 	{"nested", "N", "recoveries crashed so, a target and profile [24]", set_nested},
+	{"nested-states", "N", "crash states of one of these, 0: no limit [64]", set_nested_states},
 	{"budget", "TIME", "stop after so long: 30s, 5m [none]", set_budget},
 	{"jobs", "N", "workers [one a CPU]", set_jobs},
 	{"timeout", "TIME", "wall time of one recovery, 500ms or seconds [1s]", set_timeout},
