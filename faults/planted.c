@@ -26,6 +26,11 @@ const struct planted_bug planted_bugs[] = {
 	{"wal/compact-in-place", "the last segment is rewritten in place", "wal", "", "O2", "kill"},
 	{"wal/recover-no-sync", "what recovery has shown is not synced", "wal", "", "O11",
 	 EVERY_FILE_SYSTEM},
+	/* Unsynced records, each in blocks of its own: an earlier one is lost, a later one is not. */
+	{"wal/recover-no-cut", "what recovery did not read stays behind the end of the log",
+	 "wal:sync=none,buffer_bytes=1,segment_bytes=65536",
+	 "ops=20 mix=put=60,sync=40 values=3900-4200", "O11",
+	 EVERY_FILE_SYSTEM},
 
 	/* lsm */
 	{"lsm/truncate-log-first", "a flush empties the log before its table is written", "lsm", "",
@@ -40,6 +45,9 @@ const struct planted_bug planted_bugs[] = {
 	 "", "O6", "kill"},
 	{"lsm/sequence-reset", "sequence numbers begin anew after a recovery", "lsm", "", "O2|O6",
 	 "kill"},
+	/* The version that was loaded may be one that a kill left, and that is not durable. */
+	{"lsm/leftovers-before-flush", "a recovery removes leftovers before its version is durable",
+	 "lsm", "", "O10", EVERY_FILE_SYSTEM},
 
 	/* btree */
 	{"btree/page-before-log", "pages are written before their log entries are synced",
@@ -74,6 +82,8 @@ const struct planted_bug planted_bugs[] = {
 	 "bitcask:max_file_bytes=512", "", "O2|O11|O12", "posix-dir"},
 	{"bitcask/tail-accepted", "a record counts once its lengths fit, whatever its crc",
 	 "bitcask:max_file_bytes=65536", "mix=put values=200-9000", "O3", EVERY_FILE_SYSTEM},
+	{"bitcask/orphan-hints", "hints that a merge left without their data file are not removed",
+	 "bitcask", "", "O12", "kill"},
 
 	{NULL},
 };

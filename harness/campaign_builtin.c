@@ -44,7 +44,7 @@ const struct campaign_target campaign_builtin[] = {
 	 .workload = "ops=50 mix=put,delete",
 	 .states_max = 1500,
 	 .seed = 1,
-	 .expected = "O4@xfs O4@ext4 O3@posix-dir",
+	 .expected = "O4@xfs O4@ext4 O3@posix-dir O8@xfs",
 	 .why = "a log that is never synced: it survives a kill, and after a power failure "
 		"neither the newest writes nor their order"},
 	{.spec = "btree:variant=hardened",

@@ -699,7 +699,8 @@ struct cause *causes_add_use(struct causes *c, const struct profile *profile, ui
 		.before = mem_printf("%s", ops_fault_before(c->s->ops, at)),
 		.after = mem_printf("%s", ops_fault_after(c->s->ops, at)),
 		.explanation = mem_printf("The state was recovered, closed and opened again, "
-					  "written to, synced, closed and opened once more.\n"),
+					  "written to and synced, closed and opened once more, and "
+					  "compacted if the workload compacts.\n"),
 	};
 	*MEM_PUSH(c->list, c->n, c->cap) = cause;
 	return cause;

@@ -10,8 +10,6 @@
 #include "mem.h"
 #include "workload_record.h"
 
-enum { NESTED_STATES_MAX = 32 /* crash states of one nested run */ };
-
 /* ---- preparing: options → workload, contract ---- */
 
 int job_make_workload(struct job *job)
@@ -149,15 +147,15 @@ static void prepare_recoveries(struct job *job)
 		(struct recover_job){.recover = recover_with_engine, .arg = &job->recover};
 	if (!may_nest(job))
 		return;
-	session_init(&job->session, &job->recover, &job->contract, job->s.history,
-		     job->s.trace->arena);
+	session_init(&job->session, &job->recover, &job->contract, job->s.history, job->s.trace);
 	job->nests = true;
+	uint64_t states = o->nested_states == UINT64_MAX ? 0 : o->nested_states;
 	job->nest = (struct nest){.subject = &job->s,
 				  .session = &job->session,
 				  .parent = job->parent,
 				  .library = job->library,
 				  .limits = o->limits,
-				  .states_max = NESTED_STATES_MAX,
+				  .states_max = states,
 				  .depth = o->depth,
 				  .runs_max = o->nested_max};
 	job->recover_job.errand = nest_errand;

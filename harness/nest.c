@@ -40,7 +40,7 @@ enum { STAGE_RECOVERING = 1, STAGE_SHOWN, STAGE_STAYS };
 static uint32_t changes_by(const uint32_t *events, uint32_t n_events)
 {
 	uint32_t n = 0;
-	for (int step = SESSION_PUT; step <= SESSION_NEW; step++)
+	for (int step = SESSION_PUT; step <= SESSION_BATCH; step++)
 		n += events[step] && events[step] <= n_events;
 	return n;
 }
@@ -54,9 +54,9 @@ static struct bounds nested_bounds(const void *arg, uint32_t n_events, bool powe
 {
 	const struct nested *n = arg;
 	const struct engine_contract *c = n->s.contract;
-	const struct engine *engine = n->nest->session->engine->target->engine;
 	bool holds = c->against == ENGINE_AGAINST_POWER || !power;
-	bool synced = engine->sync && ended(n, SESSION_SYNC, n_events);
+	bool synced = ended(n, SESSION_SYNC, n_events);
+	bool batched = c->batch == ENGINE_BATCH_DURABLE && ended(n, SESSION_BATCH, n_events);
 	struct bounds b = {.begun = changes_by(n->begun, n_events),
 			   .acked = changes_by(n->ended, n_events)};
 	b.stage = STAGE_RECOVERING;
@@ -64,8 +64,8 @@ static struct bounds nested_bounds(const void *arg, uint32_t n_events, bool powe
 		b.stage = holds && (c->stays || synced) ? STAGE_STAYS : STAGE_SHOWN;
 	if (holds && c->ack == ENGINE_ACK_EACH)
 		b.durable = b.acked;
-	else if (holds && synced)
-		b.durable = SESSION_CHANGES;
+	else if (holds && (synced || batched))
+		b.durable = n->nest->session->n_changes; /* all come before */
 	return b;
 }
 
@@ -74,7 +74,7 @@ static bool key_fits(const struct nested *n, const struct contents *contents, ui
 		     uint32_t least, uint32_t most)
 {
 	for (uint32_t k = least; k <= most; k++) {
-		session_expect(n->nest->session, n->shown, k, n->scratch);
+		session_expect(n->nest->session, &n->plan, n->shown, k, n->scratch);
 		if (contents->write[key] == n->scratch->write[key])
 			return true;
 	}
@@ -83,7 +83,34 @@ static bool key_fits(const struct nested *n, const struct contents *contents, ui
 
 static bool all_fit(const struct nested *n, const struct contents *contents, uint32_t k)
 {
-	session_expect(n->nest->session, n->shown, k, n->scratch);
+	session_expect(n->nest->session, &n->plan, n->shown, k, n->scratch);
+	return memcmp(contents->write, n->scratch->write,
+		      n->s.history->n_keys * sizeof *contents->write) == 0;
+}
+
+/* Whether one of the session's first changes deletes a key. */
+static bool deletes(const struct nested *n, uint32_t key, uint32_t changes)
+{
+	for (uint32_t i = 0; i < changes; i++) {
+		const struct session_change *c = &n->plan.changes[i];
+		for (uint32_t k = 0; k < c->n; k++)
+			if (c->keys[k] == key && c->items[k].del)
+				return true;
+	}
+	return false;
+}
+
+/* Whether all is as with the last change, the batch, or as without it, but for the
+ * batch's keys, of which some are so and some so. */
+static bool batch_torn(const struct nested *n, const struct contents *contents, uint32_t begun)
+{
+	const struct session *session = n->nest->session;
+	if (!session->batches || begun < session->n_changes)
+		return false;
+	const struct session_change *batch = &n->plan.changes[session->n_changes - 1];
+	session_expect(session, &n->plan, n->shown, session->n_changes, n->scratch);
+	for (uint32_t k = 0; k < batch->n; k++)
+		n->scratch->write[batch->keys[k]] = contents->write[batch->keys[k]];
 	return memcmp(contents->write, n->scratch->write,
 		      n->s.history->n_keys * sizeof *contents->write) == 0;
 }
@@ -93,7 +120,6 @@ static bool all_fit(const struct nested *n, const struct contents *contents, uin
 static enum rule broken_key(const struct nested *n, const struct contents *contents,
 			    const struct bounds *b, uint32_t *key)
 {
-	const struct session *session = n->nest->session;
 	for (uint32_t i = 0; i < n->s.history->n_keys; i++) {
 		if (key_fits(n, contents, i, b->durable, b->begun))
 			continue;
@@ -101,10 +127,7 @@ static enum rule broken_key(const struct nested *n, const struct contents *conte
 		if (!key_fits(n, contents, i, 0, b->begun))
 			return RULE_O11;
 		/* It looks as before a change that is durable. */
-		for (uint32_t k = 0; k < b->durable; k++)
-			if (session->keys[k] == i && session->changes[k].del)
-				return RULE_O6;
-		return RULE_O2;
+		return deletes(n, i, b->durable) ? RULE_O6 : RULE_O2;
 	}
 	return (enum rule)0;
 }
@@ -120,7 +143,7 @@ static enum rule broken_rule(const struct nested *n, const struct contents *cont
 	for (uint32_t k = b->durable; k <= b->begun; k++)
 		if (all_fit(n, contents, k))
 			return (enum rule)0;
-	return RULE_O4;
+	return batch_torn(n, contents, b->begun) ? RULE_O5 : RULE_O4;
 }
 
 static bool fits_the_first_crash(const struct nested *n, const struct contents *contents)
@@ -184,6 +207,11 @@ static void nested_explain(const void *arg, const struct contents *contents, con
 				"are there out of order");
 		return;
 	}
+	if (rule == RULE_O5) {
+		buf_string(out, "after a recovery and a second crash, the batch made in between is "
+				"there in part");
+		return;
+	}
 	history_print_key(n->s.history->keys[key], out);
 	if (rule == RULE_O11)
 		buf_printf(out, ": recovery had shown %s, and a second crash %s",
@@ -240,6 +268,7 @@ int nested_init(struct nested *n, const struct nest *nest, struct trace *trace,
 				  .failed = nested_failed,
 				  .arg = n};
 	n->scratch = mem_alloc(1, contents_bytes(n->s.history));
+	session_make_plan(nest->session, shown, &n->plan);
 	find_steps(n, trace);
 	return ops_lower(trace, &n->s.ops, err);
 }
@@ -470,6 +499,19 @@ static int look_into(const struct nest *nest, const struct nest_order *order,
 	return rc;
 }
 
+/* The last steps are taken to see whether they can be.  What they leave when they
+ * are cut short is for the first life to tell, and for the reopening before the
+ * changes: there are no crashes in them. */
+static void leave_out_last_steps(struct trace *trace)
+{
+	for (size_t i = 0; i < trace->n_events; i++)
+		if (trace->events[i].kind == EVENT_OP_BEGIN &&
+		    trace->events[i].offset >= SESSION_REOPEN) {
+			trace->n_events = i;
+			return;
+		}
+}
+
 void nest_errand(void *arg, const struct state *state, uint64_t encoded, const char *dir,
 		 void *answer_out)
 {
@@ -483,8 +525,11 @@ void nest_errand(void *arg, const struct state *state, uint64_t encoded, const c
 	struct session_result *result = mem_map_shared(bytes);
 	int rc = result ? record_session(nest, dir, result, &trace, &recorded, &err)
 			: err_sys(&err, "shared memory");
-	if (!rc && hear(trace, &recorded, result, answer))
+	bool useful = !rc && hear(trace, &recorded, result, answer);
+	if (useful) {
+		leave_out_last_steps(trace);
 		rc = look_into(nest, &order, state, trace, session_shown(result), answer, &err);
+	}
 	if (rc)
 		unsure(answer, err.text);
 	trace_destroy(trace);

@@ -12,7 +12,8 @@
  *            those of stage 1 too.
  *   stage 3  What was shown must be there (else O11), with the changes of the
  *            session, of which the durable ones must not be lost (else O2, O6)
- *            and which are there in their order (else O4).  The store opens (O1),
+ *            and which are there in their order (else O4), a batch as a whole (else
+ *            O5).  The store opens (O1),
  *            its answers agree (O8), and it holds nothing else (O3).
  *
  * What else the session sees by itself is O9 and O12.
@@ -90,6 +91,7 @@ struct nested {
 	struct bounds before; /* of the first crash */
 	bool power;	      /* whether that was a loss of power */
 	const struct contents *shown;
+	struct session_plan plan;			     /* the changes made to that */
 	uint32_t begun[SESSION_STEPS], ended[SESSION_STEPS]; /* events + 1; 0: it has not */
 	struct contents *scratch;
 };

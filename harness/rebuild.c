@@ -108,8 +108,7 @@ static int rebuild_engine(struct rebuilt *c, const struct target_row *row, struc
 	c->recover = (struct recover_engine){c->target, c->s.history};
 	c->recover_job = (struct recover_job){recover_with_engine, &c->recover};
 	if (c->s.history->n_keys)
-		session_init(&c->session, &c->recover, &c->contract, c->s.history,
-			     c->s.trace->arena);
+		session_init(&c->session, &c->recover, &c->contract, c->s.history, c->s.trace);
 	c->nest = (struct nest){.session = &c->session};
 	c->charge = (struct charge){c->s.history, &c->contract,
 				    judge_create(c->s.history, &c->contract)};

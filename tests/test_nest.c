@@ -360,6 +360,82 @@ START_TEST(a_session_that_writes_too_much_is_stopped)
 }
 END_TEST
 
+/* ---- bugs planted in the engines that need a second look ---- */
+
+static const struct {
+	const char *spec, *workload, *profile;
+	uint32_t rule;
+} planted[] = {
+	/* Old records behind the end of a log, where new ones of their length are written. */
+	{"wal:sync=none,buffer_bytes=1,segment_bytes=65536,mutant=wal/recover-no-cut",
+	 "ops=20 mix=put=60,sync=40 values=3900-4200", "xfs", RULE_O11},
+	/* Late in a long recovery. */
+	{"lsm:mutant=lsm/leftovers-before-flush", "ops=120", "ext4", RULE_O10},
+	/* Only compacting shows it. */
+	{"bitcask:mutant=bitcask/orphan-hints", "ops=120", "kill", RULE_O12},
+};
+
+START_TEST(a_planted_bug_that_one_crash_does_not_show_is_found_with_the_defaults)
+{
+	struct campaign c;
+	struct finding_row f;
+	campaign_init(&c, planted[_i].spec, planted[_i].profile);
+	c.targets[0].workload = planted[_i].workload;
+	campaign_go(&c);
+	ck_assert_msg(campaign_finding(&c, planted[_i].rule, &f), "%s: no O%u", planted[_i].spec,
+		      planted[_i].rule);
+	finding_free(&f);
+	campaign_end(&c);
+}
+END_TEST
+
+/* ---- how much is tried ---- */
+
+/* Of the only profile. */
+static struct coverage_row coverage(struct campaign *c)
+{
+	struct store_query *q = NULL;
+	struct coverage_row row = {0};
+	struct err err;
+	ck_assert_int_eq(store_next_coverage(c->store, &q, 1, &row, &err), 1);
+	store_query_end(&q);
+	return row;
+}
+
+START_TEST(as_many_recoveries_are_crashed_as_are_asked_for)
+{
+	static const uint64_t wanted[] = {5, 60, 100000};
+	struct campaign c;
+	init(&c, "well", "ext4");
+	c.options.workload.ops = 40;
+	c.options.nested_max = wanted[_i];
+	c.options.nested_states = 1;
+	campaign_go(&c);
+	struct coverage_row row = coverage(&c);
+	ck_assert_uint_gt(row.recoverable, 60);
+	ck_assert_uint_eq(row.again, wanted[_i] < row.recoverable ? wanted[_i] : row.recoverable);
+	campaign_end(&c);
+}
+END_TEST
+
+START_TEST(the_limit_of_states_in_a_nested_run_is_kept_and_can_be_lifted)
+{
+	enum { RUNS = 4, LIMIT = 8 };
+	struct campaign c;
+	init(&c, "well", "ext4");
+	c.options.nested_max = RUNS;
+	c.options.nested_states = _i ? LIMIT : UINT64_MAX;
+	campaign_go(&c);
+	struct coverage_row row = coverage(&c);
+	ck_assert_uint_eq(row.again, RUNS);
+	if (_i)
+		ck_assert_uint_le(row.nested, (uint64_t)RUNS * LIMIT);
+	else
+		ck_assert_uint_gt(row.nested, (uint64_t)RUNS * LIMIT);
+	campaign_end(&c);
+}
+END_TEST
+
 /* ---- what is told of it ---- */
 
 static char *told(const char *spec, uint32_t jobs)
@@ -432,6 +508,12 @@ int main(void)
 			    DIFFERS - TRUNCATES);
 	tcase_add_loop_test(
 		cases, a_store_that_recovers_well_is_not_accused_after_two_or_three_crashes, 0, 2);
+	tcase_add_loop_test(cases,
+			    a_planted_bug_that_one_crash_does_not_show_is_found_with_the_defaults,
+			    0, sizeof planted / sizeof *planted);
+	tcase_add_loop_test(cases, as_many_recoveries_are_crashed_as_are_asked_for, 0, 3);
+	tcase_add_loop_test(cases, the_limit_of_states_in_a_nested_run_is_kept_and_can_be_lifted, 0,
+			    2);
 	tcase_add_loop_test(cases, what_fails_before_anything_was_done_has_a_cause, 0, 2);
 	tcase_add_test(cases, a_session_that_does_not_end_is_inconclusive_and_soon_left_alone);
 	tcase_add_test(cases, a_session_that_writes_too_much_is_stopped);

@@ -217,9 +217,12 @@ static int recover_hardened(struct lsm *lsm, const struct numbers *found,
 	if (load_or_make(lsm, found, error) < 0)
 		return -1;
 	uint32_t replayed = lsm->log.number;
+	bool early = MUTANT("lsm/leftovers-before-flush");
+	if (early && remove_leftovers(lsm, found, replayed, error) < 0)
+		return -1;
 	if (lsm_flush(lsm, error) < 0)
 		return -1;
-	return remove_leftovers(lsm, found, replayed, error);
+	return early ? 0 : remove_leftovers(lsm, found, replayed, error);
 }
 
 /* ---- both ---- */

@@ -30,7 +30,7 @@ static int cut(const struct wal *wal, const struct replay *replay, struct engine
 	struct file_name name = file_name(wal_last(wal), wal_segment);
 	if (replay->size == replay->end)
 		return 0;
-	if (ftruncate(wal->fd, (off_t)replay->end) < 0)
+	if (!MUTANT("wal/recover-no-cut") && ftruncate(wal->fd, (off_t)replay->end) < 0)
 		return engine_fail(error, "ftruncate of %s: %s", name.text, strerror(errno));
 	FAULT_POINT("wal/recover/cut");
 	return 0;

@@ -303,13 +303,11 @@ static uint32_t invite_key(struct history *h, struct arena *arena, struct engine
 }
 
 void history_invite(struct history *h, struct arena *arena, const struct engine_bytes *keys,
-		    const uint32_t *value_lengths, uint32_t n)
+		    uint32_t n_keys, uint32_t n_guests)
 {
-	struct history_guest *guests = arena_alloc(arena, n, sizeof *guests);
-	for (uint32_t i = 0; i < n; i++)
-		guests[i] = (struct history_guest){invite_key(h, arena, keys[i]), value_lengths[i]};
-	h->guests = guests;
-	h->n_guests = n;
+	for (uint32_t i = 0; i < n_keys; i++)
+		invite_key(h, arena, keys[i]);
+	h->n_guests = n_guests;
 }
 
 static uint32_t max(uint32_t a, uint32_t b)
@@ -396,11 +394,8 @@ static uint32_t recognise(const struct history *h, uint32_t index, struct engine
 		return empty ? empty : CONTENTS_INVENTED;
 	}
 	uint32_t write = value_parse(h->keys[index], value);
-	if (write > h->n_writes && write - h->n_writes <= h->n_guests) {
-		const struct history_guest *guest = &h->guests[write - h->n_writes - 1];
-		bool same = guest->key == index && guest->value_length == value.length;
-		return same ? write : CONTENTS_INVENTED;
-	}
+	if (write > h->n_writes && write - h->n_writes <= h->n_guests)
+		return write;
 	if (write == 0 || write > h->n_writes)
 		return CONTENTS_INVENTED;
 	const struct history_item *item = &h->items[h->item_of_write[write - 1]];

@@ -52,13 +52,6 @@ struct bounds {
 			     above are then those of what is done after the recovery */
 };
 
-/* A write that contents may show although the trace has no such operation: it
- * is made after a recovery (session.h). */
-struct history_guest {
-	uint32_t key;	       /* index into keys */
-	uint32_t value_length; /* bytes */
-};
-
 struct history {
 	struct history_change *changes; /* [0] is change 1 */
 	uint32_t n_changes;
@@ -69,8 +62,9 @@ struct history {
 	uint32_t n_writes;
 	/* item_of_write[w - 1]: the item of write w */
 	uint32_t *item_of_write;
-	bool failures;			    /* some change failed */
-	const struct history_guest *guests; /* guest i is write n_writes + 1 + i */
+	bool failures; /* some change failed */
+	/* Writes that contents may show although the trace has no such operation: they are
+	 * made after a recovery (session.h).  The first is write n_writes + 1. */
 	uint32_t n_guests;
 	struct history_private *priv;
 };
@@ -94,11 +88,12 @@ int history_create(const struct trace *trace, struct history **history, struct e
 struct bounds history_bounds(const struct history *history, const struct engine_contract *contract,
 			     uint32_t n_events, bool power);
 
-/* Lets contents show guests too: n of them, by key and length of value.  Keys
- * that the history lacks are added to it.  Memory is from the arena that the
- * history is from.  Once, before contents are made. */
+/* Lets contents show n_guests guests too, under any key and of any length: the
+ * value names its write and vouches for the rest.  Of n_keys keys those that the
+ * history lacks are added to it.  Memory is from the arena that the history is
+ * from.  Once, before contents are made. */
 void history_invite(struct history *history, struct arena *arena, const struct engine_bytes *keys,
-		    const uint32_t *value_lengths, uint32_t n);
+		    uint32_t n_keys, uint32_t n_guests);
 
 /* The index of a key, or UINT32_MAX. */
 uint32_t history_key(const struct history *history, struct engine_bytes key);
