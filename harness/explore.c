@@ -433,7 +433,10 @@ static void explore_point(struct explore *x, uint32_t at, uint64_t limit)
 	struct state state;
 	bool all = p->chosen.exact && p->chosen.states <= limit;
 	uint64_t seed = x->s->seed ^ ((uint64_t)p->point << 20);
-	struct chooser *c = chooser_create(x->model, all ? CHOOSE_EXHAUSTIVE : CHOOSE_LADDER,
+	struct chooser *c = chooser_create(x->model,
+					   all		      ? CHOOSE_EXHAUSTIVE
+					   : x->points.sparse ? CHOOSE_SPARSE
+							      : CHOOSE_LADDER,
 					   p->keep, limit, seed);
 	while (!explore_must_stop(x) && chooser_next(c, &state)) {
 		consider(x, &state, at);
@@ -543,11 +546,16 @@ static int end_profile(struct explore *x, bool *cut)
 	return x->rc;
 }
 
+static bool stop_planning(void *arg)
+{
+	return explore_must_stop(arg);
+}
+
 int explore_profile(struct explore *x, const struct profile *profile, struct coverage_row *row,
 		    bool *cut, struct err *err)
 {
 	begin_profile(x, profile, row, err);
-	points_plan(&x->points, x->s, profile);
+	points_plan(&x->points, x->s, profile, stop_planning, x);
 	x->possible = points_total(&x->points);
 	uint64_t level = points_share(&x->points, x->options->states_max);
 	for (size_t i = 0; i < x->points.n && !explore_must_stop(x); i++) {

@@ -18,7 +18,10 @@
 
 #include "mem.h"
 
-enum { COUNT_WORK = 20000 /* for one crash point; see model_count */ };
+enum {
+	COUNT_WORK = 20000, /* for one crash point; see model_count */
+	SPARSE_STATES = 8,  /* of a point, where there are too many points */
+};
 
 struct planning {
 	struct points *points;
@@ -95,7 +98,7 @@ struct bounds points_bounds(const struct subject *subject, uint32_t point, bool 
 }
 
 void points_plan(struct points *points, const struct subject *subject,
-		 const struct profile *profile)
+		 const struct profile *profile, bool (*stop)(void *arg), void *arg)
 {
 	struct planning p = {points, subject, model_create(subject->ops, profile)};
 	const struct step *steps = subject->ops->steps;
@@ -108,7 +111,7 @@ void points_plan(struct points *points, const struct subject *subject,
 	/* What a second life begins with was looked at in the first. */
 	if (!first)
 		add_point(&p, NONE, 0, p.last);
-	for (; model_advance(p.model); before = model_point(p.model))
+	for (; !(stop && stop(arg)) && model_advance(p.model); before = model_point(p.model))
 		plan_step(&p, &steps[before]);
 	model_destroy(p.model);
 }
@@ -157,17 +160,54 @@ static uint64_t water_level(const struct points *points, uint64_t budget)
 	return level;
 }
 
+/* What a point is to have where only some points are looked at. */
+static uint64_t sparse_states(const struct point *p)
+{
+	bool few = p->chosen.exact && p->chosen.states < SPARSE_STATES;
+	return few ? p->chosen.states : SPARSE_STATES;
+}
+
+/* Skips points of one kind, those after an acknowledgement or the others, so that
+ * the rest, evenly spread, takes no more than its share of what all would. */
+static void thin_out(struct points *points, bool acknowledged, uint64_t share, uint64_t all)
+{
+	double credit = 0, part = all ? (double)share / (double)all : 0;
+	for (size_t i = 0; i < points->n; i++) {
+		struct point *p = &points->list[i];
+		double cost = (double)sparse_states(p);
+		if ((p->newest == NONE) != acknowledged)
+			continue;
+		credit += cost * part;
+		p->skipped = credit + 1e-6 < cost;
+		credit -= p->skipped ? 0 : cost;
+	}
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void choose_points(struct points *points, uint64_t budget)
+{
+	uint64_t all[2] = {0, 0};
+	for (size_t i = 0; i < points->n; i++)
+		all[points->list[i].newest == NONE] += sparse_states(&points->list[i]);
+	uint64_t others = least(all[0], budget - least(all[1], budget / 2));
+	thin_out(points, false, others, all[0]);
+	thin_out(points, true, least(all[1], budget - others), all[1]);
+}
+
 uint64_t points_share(struct points *points, uint64_t budget)
 {
 	if (budget == 0)
 		budget = UINT64_MAX;
 	uint64_t level = water_level(points, budget);
-	for (size_t i = 0; level == 0 && i < points->n; i++) {
-		uint64_t before = i * budget / points->n;
-		uint64_t after = (i + 1) * budget / points->n;
-		points->list[i].skipped = before == after;
-	}
-	return level ? level : 1;
+	points->sparse = level < 2;
+	if (!points->sparse)
+		return level;
+	choose_points(points, budget);
+	return least(SPARSE_STATES, budget);
 }
 
 uint64_t points_total(const struct points *points)

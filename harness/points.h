@@ -27,14 +27,17 @@ struct point {
 struct points {
 	struct point *list; /* in the order of the trace */
 	size_t n, cap;
+	bool sparse; /* the budget is too small for a few states of each point: some points
+			have been chosen, of each of which a few are to be looked at */
 };
 
 /* How far things had come at a crash point, by the subject's jury. */
 struct bounds points_bounds(const struct subject *subject, uint32_t point, bool power);
 
-/* Finds and counts all points worth exploring, by a model of its own. */
+/* Finds and counts all points worth exploring, by a model of its own.  That takes
+ * time: stop, which may be NULL, is asked at each point whether to give up. */
 void points_plan(struct points *points, const struct subject *subject,
-		 const struct profile *profile);
+		 const struct profile *profile, bool (*stop)(void *arg), void *arg);
 
 /* Only the end of the trace. */
 void points_end(struct points *points, const struct subject *subject,
@@ -43,8 +46,12 @@ void points_end(struct points *points, const struct subject *subject,
 void points_finish(struct points *points);
 
 /* The most states to look at in any one point so that all together stay within
- * the budget (0: no limit): points with fewer leave theirs to the others.  With
- * a budget smaller than the number of points, some are skipped, evenly. */
+ * the budget (0: no limit): points with fewer leave theirs to the others.
+ *
+ * One state a point would be the one in which nothing is lost, which says next to
+ * nothing.  Where there would be no more, points are skipped, evenly, so that the
+ * others have some; half of the budget is for points after an acknowledgement,
+ * where what was acknowledged must be there. */
 uint64_t points_share(struct points *points, uint64_t budget);
 
 /* The sum of the states to choose from, saturating. */

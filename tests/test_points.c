@@ -53,7 +53,7 @@ static bool planned(struct set *set, const struct subject *s, const struct profi
 	struct model *model = model_create(s->ops, profile);
 	struct image *image = image_create(s->ops);
 	bool ok = true;
-	points_plan(&points, s, profile);
+	points_plan(&points, s, profile, NULL, NULL);
 	for (size_t i = 0; i < points.n && ok; i++) {
 		while (model_point(model) < points.list[i].point)
 			model_advance(model);
@@ -130,13 +130,31 @@ START_TEST(a_budget_is_shared_and_never_exceeded)
 				{.chosen = {1000, false}}};
 	struct points points = {.list = list, .n = 4};
 	uint64_t level = points_share(&points, 58);
-	ck_assert_uint_eq(level, 25); /* 1 + 25 + 7 + 25 */
+	ck_assert_uint_eq(level, 25);			      /* 1 + 25 + 7 + 25 */
 	ck_assert_uint_gt(points_share(&points, 0), 1000000); /* no limit */
-	ck_assert_uint_eq(points_share(&points, 2), 1);
-	int left = 0;
-	for (int i = 0; i < 4; i++)
-		left += !list[i].skipped;
-	ck_assert_int_eq(left, 2);
+}
+END_TEST
+
+/* One state a point would be the whole one, which says nothing of losses. */
+START_TEST(a_small_budget_is_for_a_few_states_of_some_points)
+{
+	enum { N = 1000, BUDGET = 600 };
+	struct point list[N];
+	struct points points = {.list = list, .n = N};
+	uint64_t taken = 0, acknowledged = 0;
+	for (uint32_t i = 0; i < N; i++)
+		list[i] = (struct point){.newest = i % 10 ? i : NONE, .chosen = {i % 7 + 1, true}};
+	uint64_t level = points_share(&points, BUDGET);
+	ck_assert(points.sparse);
+	ck_assert_uint_ge(level, 8);
+	for (uint32_t i = 0; i < N; i++)
+		if (!list[i].skipped) {
+			taken += list[i].chosen.states;
+			acknowledged += list[i].newest == NONE ? list[i].chosen.states : 0;
+		}
+	ck_assert_uint_le(taken, BUDGET);
+	ck_assert_uint_gt(taken, BUDGET - 20);
+	ck_assert_uint_gt(acknowledged, BUDGET / 2 - 20);
 }
 END_TEST
 
@@ -151,6 +169,7 @@ int main(void)
 	tcase_add_test(cases, a_write_in_place_may_be_torn_before_its_sync);
 	tcase_add_test(cases, what_is_fsynced_overtakes_at_its_sync);
 	tcase_add_test(cases, a_budget_is_shared_and_never_exceeded);
+	tcase_add_test(cases, a_small_budget_is_for_a_few_states_of_some_points);
 	Suite *suite = suite_create("points");
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);

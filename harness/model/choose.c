@@ -551,6 +551,24 @@ static bool next_ladder(struct chooser *c, struct state *state)
 	return true;
 }
 
+/* The first two rungs, then a place on one of the others. */
+static bool next_sparse(struct chooser *c, struct state *state)
+{
+	for (; c->rung <= RUNG_NONE; c->rung++, c->i = 0)
+		if (give_rung(c, state))
+			return true;
+	c->i = c->n_micros ? (uint32_t)prng_below(&c->prng, c->n_micros) : 0;
+	uint64_t rung = prng_below(&c->prng, 4);
+	bool given = rung == 0	 ? give_prefix(c, state)
+		     : rung == 1 ? give_single(c, false, state)
+		     : rung == 2 ? give_single(c, true, state)
+				 : false;
+	if (given)
+		return true;
+	model_undo(c->model, c->base);
+	return give_random(c, state);
+}
+
 static bool next(struct chooser *c, struct state *state)
 {
 	switch (c->kind) {
@@ -558,6 +576,8 @@ static bool next(struct chooser *c, struct state *state)
 		return next_exhaustive(c, state);
 	case CHOOSE_LADDER:
 		return next_ladder(c, state);
+	case CHOOSE_SPARSE:
+		return next_sparse(c, state);
 	default:
 		return give_random(c, state);
 	}

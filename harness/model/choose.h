@@ -9,6 +9,8 @@
  *   ladder      a fixed sequence of interesting states up to a budget: all,
  *               none, each prefix, each single one left out, each single one
  *               kept, torn ones, pairs of those, then random by seed
+ *   sparse      for few states of very many: all, none, then prefixes, single ones
+ *               left out or kept, and others, by chance from a seed
  *   random      answers from a seed
  *   replay      answers from an ID
  *
@@ -24,7 +26,7 @@
 #include "image.h"
 #include "model.h"
 
-enum chooser_kind { CHOOSE_EXHAUSTIVE, CHOOSE_LADDER, CHOOSE_RANDOM };
+enum chooser_kind { CHOOSE_EXHAUSTIVE, CHOOSE_LADDER, CHOOSE_SPARSE, CHOOSE_RANDOM };
 
 struct chooser;
 
@@ -34,13 +36,13 @@ struct chooser;
  * newest: a micro-op that must be on disk, or NONE.  At the point right after a
  *   micro-op, the states without it were possible at the point before.
  * budget: the most states to give; 0 means no limit.  EXHAUSTIVE ignores it.
- * seed: for RANDOM and for the end of the ladder. */
+ * seed: for RANDOM, SPARSE and the end of the ladder. */
 struct chooser *chooser_create(struct model *model, enum chooser_kind kind, uint32_t newest,
 			       uint64_t budget, uint64_t seed);
 void chooser_destroy(struct chooser *chooser);
 
 /* The next state, or false.  The state is valid until the next call.  No state
- * is given twice; LADDER and RANDOM end where chance finds no new one. */
+ * is given twice; LADDER, SPARSE and RANDOM end where chance finds no new one. */
 bool chooser_next(struct chooser *chooser, struct state *state);
 
 /* The ID of a state, "PROFILE.POINT.ANSWERS": letters, digits, dots and
