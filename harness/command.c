@@ -146,6 +146,12 @@ static int check_ended(const struct command *c, const struct record_result *resu
 		       const struct trace *trace, uint64_t refused, struct err *err)
 {
 	uint64_t acks = 0, changes = 0;
+	if (result->left_running)
+		return err_set(
+			err, ERR_TARGET,
+			"the workload %s ended, but a process that it left behind did not in "
+			"time (see --run-timeout)",
+			c->workload[0]);
 	if (result->timed_out)
 		return err_set(err, ERR_TARGET,
 			       "the workload %s did not end in time (see --run-timeout)",
@@ -178,7 +184,7 @@ static int check_ended(const struct command *c, const struct record_result *resu
 	return ERR_OK;
 }
 
-int command_record(const struct command *c, const char *dir, uint64_t run_ms, bool no_stacks,
+int command_record(const struct command *c, const char *dir, const struct command_run *run,
 		   struct trace **trace, struct err *err)
 {
 	const struct place_value values[] = {{"dir", dir}, {0}};
@@ -197,12 +203,15 @@ int command_record(const struct command *c, const char *dir, uint64_t run_ms, bo
 					 .acks = true,
 					 .is_ack = c->ack_pattern ? is_ack : NULL,
 					 .is_ack_arg = &filter,
-					 .no_stacks = no_stacks,
-					 .timeout_ms = run_ms ? run_ms : RUN_MS};
+					 .no_stacks = run->no_stacks,
+					 .timeout_ms = run->ms ? run->ms : RUN_MS,
+					 .stop = run->stop};
 	*trace = trace_create();
 	rc = record_run(&options, *trace, &result, err);
 	if (rc == ERR_MISSING)
 		rc = err->code = ERR_USAGE;
+	if (!rc && run->stop && *run->stop)
+		rc = err_set(err, ERR_TARGET, "interrupted while the workload was recorded");
 	if (!rc)
 		rc = check_ended(c, &result, *trace, filter.refused, err);
 	if (c->ack_pattern)

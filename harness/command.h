@@ -20,10 +20,17 @@ struct command {
  * says where {dir} goes.  ERR_USAGE. */
 int command_check(const struct command *command, struct err *err);
 
-/* Records the workload in dir, after the setup; for run_ms at most (0: a default).
+/* How a workload is recorded. */
+struct command_run {
+	uint64_t ms; /* wall time; 0: a default */
+	bool no_stacks;
+	volatile const bool *stop; /* as in record.h */
+};
+
+/* Records the workload in dir, after the setup.
  * ERR_USAGE for a program that fails, prints nothing or changes nothing; ERR_TARGET
  * for one that does not end in time. */
-int command_record(const struct command *command, const char *dir, uint64_t run_ms, bool no_stacks,
+int command_record(const struct command *command, const char *dir, const struct command_run *run,
 		   struct trace **trace, struct err *err);
 
 /* What the checker says is the verdict: the rule `check` for a status other than

@@ -17,8 +17,15 @@ static int prepare(struct job *job)
 static int record(struct job *job, const char *dir)
 {
 	const struct command *c = job->what->command;
-	return command_record(c, dir, job->options->run_ms, job->options->no_stacks, &job->s.trace,
-			      job->err);
+	const struct command_run run = {.ms = job->options->run_ms,
+					.no_stacks = job->options->no_stacks,
+					.stop = job->options->stop};
+	if (strpbrk(dir, " \t\n'\"\\$`&|;<>()*?[#~!"))
+		return err_set(job->err, ERR_USAGE,
+			       "%s has characters in it that a shell would take apart: choose "
+			       "another directory with --tmp DIR",
+			       dir);
+	return command_record(c, dir, &run, &job->s.trace, job->err);
 }
 
 static void describe(const struct job *job, struct target_words *words, struct target_row *row)

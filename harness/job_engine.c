@@ -84,11 +84,15 @@ static int record(struct job *job, const char *dir)
 				    .workload = job->workload,
 				    .dir = dir,
 				    .seed = job_seed(job),
+				    .stop = job->options->stop,
 				    .no_stacks = job->options->no_stacks,
 				    .error = mem_map_shared(sizeof *r.error)};
 	if (!r.error)
 		return err_sys(job->err, "shared memory");
 	int rc = workload_record(&r, &job->s.trace, &result, job->err);
+	if (!rc && r.stop && *r.stop)
+		return err_set(job->err, ERR_TARGET,
+			       "%s: interrupted while the workload was recorded", job->what->spec);
 	if (!rc && (result.timed_out || !WIFEXITED(result.wait_status) ||
 		    WEXITSTATUS(result.wait_status) != 0))
 		rc = did_not_end(job, &result, r.error);

@@ -39,6 +39,7 @@ int workload_record(const struct workload_record *r, struct trace **trace,
 {
 	struct workload_record copy = *r;
 	struct record_options options = {
+		.stop = r->stop,
 		.root = r->dir,
 		.function = workload_record_child,
 		.arg = &copy,

@@ -17,9 +17,10 @@ struct workload_record {
 	/* Kill the process at this passage of this fault point; NULL: run to the end. */
 	const char *kill_at;
 	uint64_t kill_passage;
+	volatile const bool *stop;	    /* as in record.h; may be NULL */
 	struct workload_progress *progress; /* in shared memory; may be NULL */
-	struct engine_error *error; /* in shared memory: why it did not run to its end;
-				       NULL: that goes to standard error */
+	struct engine_error *error;	    /* in shared memory: why it did not run to its end;
+					       NULL: that goes to standard error */
 };
 
 /* Makes the calling process one that is recorded: what the engine prints is no part

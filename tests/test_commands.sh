@@ -202,6 +202,10 @@ END
 	campaign 64 posix touch-only
 }
 
+a_checker_may_have_variables() {
+	checked 0 "LIMIT=3 $bin/checker {dir} {acked}"
+}
+
 quoted_words_are_words() {
 	script 'a checker' <<'END'
 [ "$1" = "two words" ] && [ "$2" = 'a"b' ] && [ "$3" = "" ] && [ -d "$4" ]
@@ -214,6 +218,7 @@ told() {
 	check 'a checker may be a line of shell' a_checker_may_be_a_line_of_shell
 	check 'only lines that match acknowledge' only_matching_lines_acknowledge
 	check 'what the setup made is durable' a_setup_is_the_durable_start
+	check 'a checker may have variables in front' a_checker_may_have_variables
 	check 'quoted words are words' quoted_words_are_words
 }
 
@@ -382,6 +387,33 @@ END
 	campaign 0 ext4 sound --twice
 }
 
+an_interrupted_recording() {
+	script sleeps <<'END'
+echo ack; echo x >"$1/f"; sleep 100
+END
+	rm -f db
+	# shellcheck disable=SC2086 # words
+	"$program" run $common --model ext4 --check "$bin/checker {dir} {acked}" -- "$bin/sleeps" '{dir}' >out 2>err &
+	sleep 1
+	kill -TERM $!
+	wait $!
+	code=$?
+	[ $code = 2 ] || fail "exit code $code, expected 2"
+	has out 'interrupted while'
+}
+
+a_workload_that_leaves_a_process() {
+	script leaves <<'END'
+cd "$1" || exit 9
+echo "value 1" >value
+sync value .
+echo ack 1
+sleep 100 &
+END
+	campaign 2 ext4 leaves --run-timeout 500ms
+	has out 'a process that it left'
+}
+
 a_workload_that_never_ends() {
 	script endless <<'END'
 echo ack; echo x >"$1/f"; sleep 100
@@ -423,6 +455,8 @@ told
 misbehaving
 bad_input
 check 'refused: a workload that differs, where it must not' a_workload_that_differs
+check 'a recording can be interrupted' an_interrupted_recording
+check 'a workload that leaves a process behind is inconclusive' a_workload_that_leaves_a_process
 check 'a workload that never ends is inconclusive' a_workload_that_never_ends
 tutorial=$here/tutorial
 check 'the example of the README' the_tutorial

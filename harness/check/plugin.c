@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "mem.h"
 
@@ -259,10 +261,28 @@ static int refused(const char *file, struct err *err)
 		       why ? why : "for no stated reason");
 }
 
+/* The file whose code is running while it is loaded. */
+static const char *loading;
+
+/* A constructor may end the process, and with it a run that then looks well. */
+static void on_exit_while_loading(void)
+{
+	if (!loading)
+		return;
+	dprintf(STDERR_FILENO, "powercut: %s: it left the process while it was loaded\n", loading);
+	_exit(err_exit_code(ERR_USAGE));
+}
+
 static int load(const char *file, struct err *err)
 {
+	static bool guarded;
 	const struct engine *engine = NULL;
+	if (!guarded)
+		atexit(on_exit_while_loading);
+	guarded = true;
+	loading = file;
 	void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+	loading = NULL;
 	if (!object)
 		return refused(file, err);
 	int rc = find_struct(object, file, &engine, err);

@@ -163,11 +163,19 @@ static bool take_quoted(struct splitting *s)
 	return true;
 }
 
+/* Whether a text begins with a variable's value: X=1 program. */
+static bool sets_variable(const char *text)
+{
+	text += strspn(text, " \t");
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+	return n && !(text[0] >= '0' && text[0] <= '9') && text[n] == '=';
+}
+
 /* Takes the text apart; *shell: it is not for us. */
 static int split(struct splitting *s, const char *text, bool *shell, struct err *err)
 {
 	s->at = text;
-	*shell = false;
+	*shell = sets_variable(text);
 	while (*s->at && !*shell) {
 		char c = *s->at;
 		bool blank = c == ' ' || c == '\t';

@@ -59,18 +59,20 @@ static bool is_after(const struct timespec *a, const struct timespec *b)
 /* Sleeps until the tracer is done; true if the time was over first. */
 static bool wait_until_done(struct recorder *r)
 {
+	volatile const bool *stop = r->options->stop;
 	uint64_t ms = r->options->timeout_ms ? r->options->timeout_ms : TIMEOUT_DEFAULT_MS;
 	struct timespec deadline = deadline_after(ms);
 	int rc = 0;
 	pthread_mutex_lock(&r->lock);
-	while (!r->done && rc == 0 && !acks_wanted(r))
+	while (!r->done && rc == 0 && !acks_wanted(r) && !stop)
 		rc = pthread_cond_timedwait(&r->done_cond, &r->lock, &deadline);
-	while (!r->done && rc == 0) {
+	while (!r->done && rc == 0 && !(stop && *stop)) {
 		struct timespec soon = deadline_after(RELIEF_MS);
 		bool last = is_after(&soon, &deadline);
 		rc = pthread_cond_timedwait(&r->done_cond, &r->lock, last ? &deadline : &soon);
 		rc = rc && !last ? 0 : rc;
-		acks_relieve(r);
+		if (acks_wanted(r))
+			acks_relieve(r);
 	}
 	bool over = !r->done;
 	pthread_mutex_unlock(&r->lock);
@@ -97,6 +99,7 @@ static int trace_program(struct recorder *r, struct err *err)
 	}
 	if (wait_until_done(r)) {
 		r->result->timed_out = true;
+		r->result->left_running = r->first_ended;
 		tracer_kill(r);
 	}
 	pthread_join(thread, NULL);

@@ -32,17 +32,19 @@ struct record_options {
 	bool (*is_ack)(void *arg, const char *line, size_t length);
 	void *is_ack_arg;
 
-	bool no_stacks;	     /* leave the call stacks out */
+	bool no_stacks;	       /* leave the call stacks out */
 	bool compare_mappings; /* look for stores through mappings by comparing all that is mapped,
 				  not only the pages that the kernel knows to have been written */
-	uint64_t timeout_ms; /* wall time; 0 means 60,000 */
+	uint64_t timeout_ms;   /* wall time; 0 means 60,000 */
+	volatile const bool *stop; /* set by a signal's handler: as if the time were over; NULL */
 };
 
 struct record_result {
-	int wait_status; /* of the first process, as waitpid gives it */
-	bool timed_out;	 /* it and its descendants were killed */
-	uint64_t stops;	 /* system calls stopped at */
-	uint64_t calls;	 /* of these, the ones that are in the trace */
+	int wait_status;	 /* of the first process, as waitpid gives it */
+	bool timed_out;		 /* it and its descendants were killed */
+	bool left_running;	 /* then: the first process had ended, and others had not */
+	uint64_t stops;		 /* system calls stopped at */
+	uint64_t calls;		 /* of these, the ones that are in the trace */
 	uint64_t pages_compared; /* of mapped files, to find what stores have changed */
 	uint64_t elapsed_ns;
 };

@@ -42,7 +42,7 @@ struct call {
 	uint32_t stack;
 	bool has_stack;
 	bool recorded; /* it left an event */
-	bool gone;     /* the task is no longer at the exit stop: it is ending, or another program */
+	bool gone; /* the task is no longer at the exit stop: it is ending, or another program */
 	/* At the entry stop a handler that wants the exit stop sets this. */
 	void (*at_exit)(struct task *task);
 	/* The same where the call has failed and may have done something all the
@@ -96,6 +96,7 @@ struct recorder {
 	dev_t root_dev;
 
 	pid_t first; /* the process that was started */
+	bool first_ended;
 	struct process *processes;
 	uint16_t n_threads;   /* numbers given */
 	struct task *holder;  /* whose exclusive call is between its stops */
@@ -110,7 +111,7 @@ struct recorder {
 	struct mapped_file *mapped; /* what was ever mapped shared (mapped.h), by number */
 	size_t n_watched;	    /* how many of them can be stored to */
 	size_t applied;		    /* events that their shadows have */
-	bool exact_maps; /* some file is mapped shared that is open for reading only */
+	bool exact_maps;	    /* some file is mapped shared that is open for reading only */
 
 	/* The tracer changes what follows under the lock; the other thread reads
 	 * it under the lock. */

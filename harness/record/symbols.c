@@ -249,6 +249,18 @@ static bool is_harness_file(const char *file)
 	return false;
 }
 
+/* Whether a source file is of the standard library of Go, which makes a program's
+ * system calls. */
+static bool is_go_library(const char *file)
+{
+	static const char *const parts[] = {"/src/runtime/",  "/src/syscall/", "/src/os/",
+					    "/src/internal/", "/src/io/",      "/src/bufio/"};
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (strstr(file, parts[i]) && strstr(file, "/go"))
+			return true;
+	return false;
+}
+
 static const struct source *look_up(struct library *library, const struct module *module,
 				    uint64_t offset)
 {
@@ -267,7 +279,7 @@ static const struct source *look_up(struct library *library, const struct module
 	copy(source->module, sizeof source->module, slash ? slash + 1 : module->path);
 	source->runtime = o->system;
 	source->system = o->system || is_harness_file(source->file) ||
-			 strcmp(source->function, "_start") == 0 ||
+			 is_go_library(source->file) || strcmp(source->function, "_start") == 0 ||
 			 (source->file[0] == '\0' && is_system_directory(module->path));
 	HASH_ADD(hh, library->found, address, sizeof f->address, f);
 	return source;

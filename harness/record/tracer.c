@@ -387,8 +387,10 @@ static void on_status(struct recorder *r, pid_t tid, int status)
 		on_stop(r, task_get(r, tid), status);
 		return;
 	}
-	if (tid == r->first)
+	if (tid == r->first) {
 		r->result->wait_status = status;
+		r->first_ended = true;
+	}
 	struct task *task = task_find(r, tid);
 	if (task)
 		task_remove(task);
