@@ -47,6 +47,15 @@ static uint32_t add_result(struct explore *x, const struct recovery *r)
 	return key->number;
 }
 
+int explore_failed(struct explore *x, int rc)
+{
+	if (x->options->stop && *x->options->stop)
+		x->cut = x->abandoned = true;
+	else
+		x->rc = rc;
+	return rc;
+}
+
 /* Takes one result from the workers. */
 static int collect(struct explore *x)
 {
@@ -55,8 +64,7 @@ static int collect(struct explore *x)
 	int rc = pool_wait(x->s->pool, &r, &err);
 	if (rc) {
 		*x->err = err;
-		x->rc = rc;
-		return rc;
+		return explore_failed(x, rc);
 	}
 	bool is_new;
 	struct digest digest;
@@ -111,9 +119,9 @@ static int result_of(struct explore *x, const struct state *state, const struct 
 	struct digest digest = digest_of(x, bounds);
 	uint32_t known = images_meet(&x->images, digest, &is_new)->result;
 	if (known == RESULT_PENDING) {
-		int rc = pool_run(x->s->pool, state, &r, x->err);
+		int rc = x->abandoned ? ERR_TARGET : pool_run(x->s->pool, state, &r, x->err);
 		if (rc)
-			return x->rc = rc;
+			return explore_failed(x, rc);
 		known = add_result(x, &r);
 		images_meet(&x->images, digest, &is_new)->result = known;
 	}
@@ -179,8 +187,13 @@ static bool fails_again(struct explore *x, const struct waiting *w, uint32_t rul
 	struct verdict verdict;
 	while (pool_busy(x->s->pool) && !collect(x))
 		continue;
-	if (x->rc || (x->rc = pool_run(x->s->pool, &w->state, &r, x->err)))
+	if (x->rc || x->abandoned)
 		return true; /* nothing is said of it */
+	int rc = pool_run(x->s->pool, &w->state, &r, x->err);
+	if (rc) {
+		explore_failed(x, rc);
+		return true;
+	}
 	jury_judge(&x->s->jury, &r, &x->points.list[w->at].bounds, &verdict);
 	return verdict.broken & RULE_BIT(rule);
 }
@@ -381,11 +394,11 @@ static bool passes_already(struct explore *x, uint32_t number, const struct boun
 static void enqueue(struct explore *x, const struct state *state, struct digest digest, uint32_t at,
 		    bool first, bool is_new)
 {
-	while (x->tail - x->head == WAITING_MAX && !x->rc) {
+	while (x->tail - x->head == WAITING_MAX && !x->rc && !x->abandoned) {
 		if (collect(x) == ERR_OK)
 			judge_ready(x);
 	}
-	if (x->rc)
+	if (x->rc || x->abandoned)
 		return;
 	struct waiting *w = &x->queue[x->tail % WAITING_MAX];
 	*w = (struct waiting){*state, digest,	       at,
@@ -393,7 +406,7 @@ static void enqueue(struct explore *x, const struct state *state, struct digest 
 	w->state.held = state->n_held ? (const struct held *)(const void *)mem_dup(
 						state->held, state->n_held * sizeof *state->held)
 				      : NULL;
-	while (is_new && !pool_submit(x->s->pool, &w->state, x->tail) && !x->rc)
+	while (is_new && !pool_submit(x->s->pool, &w->state, x->tail) && !x->rc && !x->abandoned)
 		collect(x);
 	x->tail++;
 	judge_ready(x);

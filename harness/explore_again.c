@@ -29,9 +29,13 @@ static void learn(struct explore *x, const struct again_state *a, uint64_t key_h
 	struct buf bytes = {0};
 	if (!pool_errand(x->s->pool, &a->state, nest_order_encode(&order), 0))
 		return;
-	x->rc = pool_wait(x->s->pool, &r, x->err);
+	int rc = pool_wait(x->s->pool, &r, x->err);
+	if (rc) {
+		explore_failed(x, rc);
+		return;
+	}
 	const struct nest_answer *answer = r.answer;
-	if (x->rc || !answer->file[0])
+	if (!answer->file[0])
 		return;
 	x->rc = nest_read(answer->file, key_hash, x->causes, &row, &bytes, x->err);
 	if (!x->rc && x->s->store)
@@ -124,9 +128,11 @@ static void run_some(struct explore *x, struct again_state *list, size_t *next, 
 		}
 		if (!pool_busy(x->s->pool))
 			return;
-		x->rc = pool_wait(x->s->pool, &r, x->err);
-		if (x->rc)
+		int rc = pool_wait(x->s->pool, &r, x->err);
+		if (rc) {
+			explore_failed(x, rc);
 			return;
+		}
 		if (r.end == RECOVERY_OK)
 			answers[r.tag] = *(const struct nest_answer *)r.answer;
 		else

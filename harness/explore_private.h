@@ -93,6 +93,7 @@ struct explore {
 	uint64_t looked, possible;
 	uint64_t looked_before; /* under the profiles before */
 	bool cut;
+	bool abandoned; /* recoveries under way are not waited for */
 	struct err *err;
 	int rc;
 };
@@ -101,6 +102,10 @@ struct explore {
 void explore_report(struct explore *x);
 /* Whether a budget, a signal or an error ends it. */
 bool explore_must_stop(struct explore *x);
+
+/* Notes that waiting for workers failed: an error, or an interruption, which ends
+ * exploring as a budget does.  Returns rc. */
+int explore_failed(struct explore *x, int rc);
 
 /* Adds states to the window that begins with a fault point. */
 void explore_count_window(struct explore *x, const char *name, uint64_t states);

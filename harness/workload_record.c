@@ -1,5 +1,6 @@
 #include "workload_record.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 int recorded_child_begin(const struct target *target, uint64_t seed, struct err *err)
 {
 	dup2(STDERR_FILENO, STDOUT_FILENO);
+	signal(SIGTERM, SIG_DFL); /* a worker's is no engine's */
 	int rc = faults_init(seed, err);
 	if (!rc)
 		rc = faults_mark(err);

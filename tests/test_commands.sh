@@ -402,6 +402,31 @@ END
 	has out 'interrupted while'
 }
 
+# A checker that would take long: whoever stops the campaign, and however, nobody is left.
+stopped_while_checking() {
+	script slow <<'END'
+[ "$2" = 3 ] && exit 0
+sleep 4242
+END
+	rm -f db
+	# shellcheck disable=SC2086 # words
+	"$program" run $common --model ext4 --check "$bin/slow {dir} {acked}" -- "$bin/sound" '{dir}' >out 2>err &
+	sleep 1.5
+	kill "-$1" $!
+	began=$(date +%s)
+	wait $!
+	code=$?
+	[ $(($(date +%s) - began)) -le 8 ] || fail "it took too long to stop"
+	tries=0
+	while pgrep -f 'sleep 4242' >/dev/null && [ $tries -lt 50 ]; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+	! pgrep -f 'sleep 4242' >/dev/null || fail "a process is left: $(pgrep -fa 'sleep 4242')"
+	[ "$1" = KILL ] || [ $code = 2 ] || fail "exit code $code, expected 2"
+	[ "$1" = KILL ] || has out 'interrupted'
+}
+
 a_workload_that_leaves_a_process() {
 	script leaves <<'END'
 cd "$1" || exit 9
@@ -456,6 +481,9 @@ misbehaving
 bad_input
 check 'refused: a workload that differs, where it must not' a_workload_that_differs
 check 'a recording can be interrupted' an_interrupted_recording
+check 'SIGINT while checkers hang' stopped_while_checking INT
+check 'SIGTERM while checkers hang' stopped_while_checking TERM
+check 'SIGKILL while checkers hang leaves nobody' stopped_while_checking KILL
 check 'a workload that leaves a process behind is inconclusive' a_workload_that_leaves_a_process
 check 'a workload that never ends is inconclusive' a_workload_that_never_ends
 tutorial=$here/tutorial

@@ -41,6 +41,25 @@ static struct {
 	uint64_t data_bytes, resident_bytes;
 } self;
 
+/* A signal asked this process to end: at once, or after the child that runs. */
+static volatile sig_atomic_t ending, running;
+static int end_signal;
+
+static void on_end(int signal)
+{
+	(void)signal;
+	ending = 1;
+	if (!running)
+		_exit(0);
+}
+
+void child_end_on(int signal_number)
+{
+	struct sigaction action = {.sa_handler = on_end};
+	end_signal = signal_number;
+	sigaction(signal_number, &action, NULL);
+}
+
 static void tick(int signal)
 {
 	(void)signal; /* interrupting wait4 is all it does */
@@ -163,6 +182,8 @@ child_main(int (*function)(void *arg), void *arg, const struct child_limits *lim
 {
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (end_signal)
+		signal(end_signal, SIG_DFL);
 	if (getppid() != self.pid)
 		_exit(1); /* the parent died before it could be watched */
 	child_limits_apply(limits);
@@ -184,7 +205,7 @@ static void run_look(struct run *run)
 	uint64_t lived_ns = clock_ns() - run->started_ns;
 	if (run->killed)
 		return;
-	if (lived_ns >= run->limits.wall_ms * (uint64_t)1000000) {
+	if (ending || lived_ns >= run->limits.wall_ms * (uint64_t)1000000) {
 		run_kill(run, CHILD_WALL);
 		return;
 	}
@@ -238,9 +259,14 @@ int child_run(int (*function)(void *arg), void *arg, const char *dir,
 	child_limits_expand(&run.limits);
 	*result = (struct child_result){0};
 	run.started_ns = clock_ns();
+	running = 1;
+	if (ending)
+		_exit(0);
 	run.pid = _Fork();
-	if (run.pid < 0)
+	if (run.pid < 0) {
+		running = 0;
 		return err_sys(err, "cannot fork");
+	}
 	if (run.pid == 0)
 		child_main(function, arg, &run.limits);
 	while (wait4(run.pid, &status, 0, &usage) < 0) {
@@ -250,5 +276,8 @@ int child_run(int (*function)(void *arg), void *arg, const char *dir,
 	}
 	run_explain(&run, status, &usage, result);
 	result->survivors = orphans_end(run.pid);
+	running = 0;
+	if (ending)
+		_exit(0);
 	return ERR_OK;
 }

@@ -43,6 +43,10 @@ struct child_result {
  * time signal SIGRTMAX - 1 interrupts system calls a few times a second). */
 int child_init(struct err *err);
 
+/* From now on a signal ends the calling process, but a child that is being run first,
+ * with all its descendants.  Children get the signal's default back. */
+void child_end_on(int signal_number);
+
 /* Puts the defaults where there are zeros. */
 void child_limits_expand(struct child_limits *limits);
 

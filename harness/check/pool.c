@@ -21,9 +21,11 @@
 #include "worker.h"
 
 enum {
-	LOOK_MS = 200,	/* between two looks whether workers live */
-	LEAVE_MS = 3000 /* a worker may take to end its present job */
+	LOOK_MS = 200,	 /* between two looks whether workers live */
+	LEAVE_MS = 3000, /* a worker may take to end its present job */
+	END_MS = 1000,	 /* and then, to end whoever runs in it */
 };
+static const uint64_t GRACE_NS = 1000000000; /* for a result, when all is to stop */
 
 enum slot_use { SLOT_FREE, SLOT_BUSY, SLOT_AGAIN, SLOT_LENT };
 
@@ -44,6 +46,7 @@ struct pool {
 	uint8_t *lent;	/* the use of the slot whose contents the caller has, or NULL */
 	char parent[AREA_PATH_MAX];
 	struct recover_job job;
+	volatile const bool *stop;
 	struct err err; /* why the last worker was given up */
 	void *shared;
 	size_t shared_bytes;
@@ -214,6 +217,7 @@ static struct pool *pool_new(const struct ops *ops, const struct history *histor
 	pool->n_seats = n_seats;
 	pool->seats = mem_alloc(pool->n_seats, sizeof *pool->seats);
 	pool->job = *job;
+	pool->stop = options->stop;
 	*plan = (struct plan){.ops = ops,
 			      .history = history,
 			      .job = &pool->job,
@@ -281,8 +285,10 @@ static void leave_here(struct pool *pool)
 static void seat_end(struct seat *seat, uint64_t deadline_ns)
 {
 	while (seat->pid > 0 && waitpid(seat->pid, NULL, WNOHANG) == 0) {
-		if (clock_ns() > deadline_ns)
+		if (clock_ns() > deadline_ns + END_MS * (uint64_t)1000000)
 			kill(seat->pid, SIGKILL);
+		else if (clock_ns() > deadline_ns)
+			kill(seat->pid, SIGTERM);
 		usleep(500);
 	}
 	seat->pid = 0;
@@ -453,10 +459,15 @@ int pool_wait(struct pool *pool, struct recovery *recovery, struct err *err)
 		return any_worker(pool)
 			       ? err_set(err, ERR_MISSING, "no recovery is under way")
 			       : err_set(err, ERR_IO, "no worker is left: %.900s", pool->err.text);
+	uint64_t stopped_ns = 0;
 	for (;;) {
 		uint32_t bell = bell_count(pool_bell(pool));
 		if (take_any(pool, recovery))
 			return ERR_OK;
+		if (pool->stop && *pool->stop && !stopped_ns)
+			stopped_ns = clock_ns();
+		if (stopped_ns && clock_ns() - stopped_ns > GRACE_NS)
+			return err_set(err, ERR_TARGET, "interrupted");
 		if (pool->busy == pool->again) {
 			start_alone(pool);
 			continue;

@@ -89,6 +89,7 @@ struct pool_options {
 	uint32_t jobs;	    /* worker processes; 0 means one for each CPU */
 	const char *parent; /* where disks are made; NULL: /dev/shm, else $TMPDIR, else /tmp */
 	struct child_limits limits;
+	volatile const bool *stop; /* set by a signal's handler: pool_wait gives up; NULL */
 	int cpu; /* pin all workers there; -1: do not (a zeroed struct pins to 0,
 		    so set it) */
 };
@@ -119,7 +120,8 @@ bool pool_submit(struct pool *pool, const struct state *state, uint64_t tag);
  * an answer, or RECOVERY_BROKEN. */
 bool pool_errand(struct pool *pool, const struct state *state, uint64_t order, uint64_t tag);
 
-/* Waits for one result.  ERR_MISSING if nothing is under way.  A worker that is
+/* Waits for one result.  ERR_MISSING if nothing is under way.  ERR_TARGET where stop
+ * was set, and nothing has come for a second: what is under way is lost then.  A worker that is
  * killed is replaced and its jobs are run again; ERR_IO if no worker is left.
  * Jobs that must be run alone wait until nothing else is under way. */
 int pool_wait(struct pool *pool, struct recovery *recovery, struct err *err);

@@ -436,10 +436,12 @@ void worker_main(const struct plan *plan, pid_t parent)
 {
 	struct channel *c = plan->channel;
 	struct worker w = {.plan = plan};
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	leave_caller(plan);
+	/* Whoever runs here goes with us, and what it has started. */
+	child_end_on(SIGTERM);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(0);
-	leave_caller(plan);
 	int rc = child_init(&c->err);
 	if (!rc)
 		rc = need_disk(&w, &c->err);
