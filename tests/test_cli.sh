@@ -215,6 +215,7 @@ wrong_values() {
 	done
 	bad_run '--depth: "5" is not a number from 0 to 4' --depth 5
 	bad_run '--nested: "0" is not a number from 1' --nested 0
+	bad_run '--nested-states: "x" is not a number' --nested-states x
 	bad_run '--seed: "0" is not a number from 1' --seed 0
 	bad_run '--jobs: "0" is not a number from 1' --jobs 0
 	for option in budget timeout; do
