@@ -20,6 +20,7 @@ struct campaign_target {
 	const char *workload; /* further words that override these options, as workload_parse
 				 reads them; NULL */
 	uint64_t states_max;  /* a profile, if less than in the campaign's options; 0 */
+	uint64_t nested_max;  /* recoveries crashed in turn, likewise; 0 */
 	uint64_t seed;	      /* instead of the campaign's, where something is expected of it; 0 */
 	/* Instead of an engine: a program and its checker; spec is then its name only. */
 	const struct command *command;

@@ -140,6 +140,12 @@ static bool may_nest(const struct job *job)
 	return job->options->depth && job->s.history->n_keys && !job->s.history->failures;
 }
 
+static uint64_t nested_max(const struct job *job)
+{
+	uint64_t max = job->options->nested_max, own = job->what->nested_max;
+	return own && own < max ? own : max;
+}
+
 static void prepare_recoveries(struct job *job)
 {
 	const struct campaign_options *o = job->options;
@@ -161,7 +167,7 @@ static void prepare_recoveries(struct job *job)
 				  .limits = o->limits,
 				  .states_max = states,
 				  .depth = o->depth,
-				  .runs_max = o->nested_max};
+				  .runs_max = nested_max(job)};
 	job->recover_job.errand = nest_errand;
 	job->recover_job.errand_arg = &job->nest;
 	job->recover_job.answer_bytes = sizeof(struct nest_answer);
