@@ -16,7 +16,7 @@ const struct campaign_target campaign_builtin[] = {
 	 .nested_max = 12,
 	 .why = "at most seven writes are lost"},
 	{.spec = "wal:variant=hardened,sync=batch,batch=8,buffer_bytes=256",
-	 .workload = "empty=10",
+	 .workload = "ops=240 empty=10",
 	 .states_max = 2000,
 	 .nested_max = 8,
 	 .why = "nor more where a full buffer is flushed before it is due"},

@@ -88,6 +88,16 @@ static bool all_fit(const struct nested *n, const struct contents *contents, uin
 		      n->s.history->n_keys * sizeof *contents->write) == 0;
 }
 
+/* The first key that does not look as that many changes leave it; there is one. */
+static uint32_t first_unlike(const struct nested *n, const struct contents *contents, uint32_t k)
+{
+	uint32_t i = 0;
+	session_expect(n->nest->session, &n->plan, n->shown, k, n->scratch);
+	while (i + 1 < n->s.history->n_keys && contents->write[i] == n->scratch->write[i])
+		i++;
+	return i;
+}
+
 /* Whether one of the session's first changes deletes a key. */
 static bool deletes(const struct nested *n, uint32_t key, uint32_t changes)
 {
@@ -143,6 +153,13 @@ static enum rule broken_rule(const struct nested *n, const struct contents *cont
 	for (uint32_t k = b->durable; k <= b->begun; k++)
 		if (all_fit(n, contents, k))
 			return (enum rule)0;
+	/* All is as after fewer changes than were durable: nothing is torn, though a batch
+	 * in flight may explain each key by itself. */
+	for (uint32_t k = b->durable; k-- > 0;)
+		if (all_fit(n, contents, k)) {
+			*key = first_unlike(n, contents, b->durable);
+			return deletes(n, *key, b->durable) ? RULE_O6 : RULE_O2;
+		}
 	return batch_torn(n, contents, b->begun) ? RULE_O5 : RULE_O4;
 }
 
