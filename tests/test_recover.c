@@ -14,12 +14,16 @@
 #include "last_words.h"
 #include "mem.h"
 #include "recover.h"
+#include "stage.h"
 #include "trace_text.h"
 
 /* What the recoveries and the test tell each other. */
 static struct shared {
 	uint32_t runs;
 	pid_t pids[16];
+	/* What stages did. */
+	uint32_t created, destroyed, shown, restored, swept;
+	uint32_t kept_open; /* descriptors and current directories in the way of restore */
 } * shared;
 
 static char parent[64];
@@ -491,6 +495,303 @@ START_TEST(a_pool_ends_at_once_while_a_recovery_hangs)
 }
 END_TEST
 
+/* ---- stages ---- */
+
+/* A stage that makes the first of held objects' numbers the contents of the only file,
+ * and has its directory only while a state is shown. */
+struct fake {
+	const struct fake_arg *arg;
+	char area[80], dir[100];
+};
+
+struct fake_arg {
+	const char *mount; /* options of a tmpfs that is mounted there; NULL: none */
+	uint32_t show_fails, restore_fails; /* the how manieth call of all does; 0: none */
+};
+
+static int fake_create(const void *arg, const struct ops *of, const char *where, void **stage,
+		       struct err *e)
+{
+	struct fake *f = mem_alloc(1, sizeof *f);
+	(void)of;
+	f->arg = arg;
+	snprintf(f->area, sizeof f->area, "%s/fake-%d-%u", where, (int)getpid(),
+		 __atomic_add_fetch(&shared->created, 1, __ATOMIC_SEQ_CST));
+	snprintf(f->dir, sizeof f->dir, "%s/shown", f->area);
+	*stage = f;
+	return mkdir(f->area, 0700) == 0 ? ERR_OK : err_sys(e, "cannot make %s", f->area);
+}
+
+static int fake_clear(struct fake *f)
+{
+	int fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -1;
+	int rc = area_tree_clear(fd);
+	close(fd);
+	if (f->arg->mount && umount(f->dir) != 0)
+		return -1;
+	return rc == 0 ? rmdir(f->dir) : rc;
+}
+
+static void fake_destroy(void *stage)
+{
+	struct fake *f = stage;
+	char path[120];
+	if (!f)
+		return;
+	__atomic_add_fetch(&shared->destroyed, 1, __ATOMIC_SEQ_CST);
+	fake_clear(f);
+	snprintf(path, sizeof path, "%s/own-output", f->area);
+	unlink(path);
+	rmdir(f->area);
+	free(f);
+}
+
+static const char *fake_dir(const void *stage)
+{
+	return ((const struct fake *)stage)->dir;
+}
+
+static const char *fake_area(const void *stage)
+{
+	return ((const struct fake *)stage)->area;
+}
+
+static int fake_show(void *stage, const struct state *state, struct err *e)
+{
+	struct fake *f = stage;
+	char path[120];
+	if (__atomic_add_fetch(&shared->shown, 1, __ATOMIC_SEQ_CST) == f->arg->show_fails)
+		return err_set(e, ERR_IO, "show fails");
+	if (mkdir(f->dir, 0700) != 0)
+		return err_sys(e, "cannot make %s", f->dir);
+	if (f->arg->mount && mount("none", f->dir, "tmpfs", 0, f->arg->mount) != 0)
+		return err_sys(e, "cannot mount");
+	snprintf(path, sizeof path, "%s/number", f->dir);
+	FILE *file = fopen(path, "w");
+	if (!file)
+		return err_sys(e, "cannot make %s", path);
+	fprintf(file, "%u\n", state->n_held ? state->held[0].object : 0);
+	return fclose(file) == 0 ? ERR_OK : err_sys(e, "cannot write %s", path);
+}
+
+/* Links in /proc of this process that lead into the directory. */
+static uint32_t links_into(const char *dir)
+{
+	uint32_t n = 0;
+	for (int fd = -1; fd < 256; fd++) {
+		char link[64], to[300] = "";
+		snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+		n += readlink(fd < 0 ? "/proc/self/cwd" : link, to, sizeof to - 1) > 0 &&
+		     strncmp(to, dir, strlen(dir)) == 0;
+	}
+	return n;
+}
+
+static int fake_restore(void *stage, struct err *e)
+{
+	struct fake *f = stage;
+	shared->kept_open += links_into(f->dir);
+	if (__atomic_add_fetch(&shared->restored, 1, __ATOMIC_SEQ_CST) == f->arg->restore_fails)
+		return err_set(e, ERR_IO, "restore fails");
+	return fake_clear(f) == 0 ? ERR_OK : err_sys(e, "cannot clear %s", f->dir);
+}
+
+static void fake_sweep(const void *arg, const char *where)
+{
+	ck_assert_ptr_nonnull(arg);
+	ck_assert_str_eq(where, parent);
+	shared->swept++;
+}
+
+static const struct stage_kind fake_kind = {
+	.create = fake_create,
+	.destroy = fake_destroy,
+	.dir = fake_dir,
+	.area = fake_area,
+	.show = fake_show,
+	.restore = fake_restore,
+	.sweep = fake_sweep,
+};
+
+static uint32_t read_number(const char *dir)
+{
+	char path[300];
+	unsigned number = UINT32_MAX;
+	snprintf(path, sizeof path, "%s/number", dir);
+	FILE *file = fopen(path, "r");
+	if (!file || fscanf(file, "%u", &number) != 1)
+		number = UINT32_MAX;
+	if (file)
+		fclose(file);
+	return number;
+}
+
+/* Key 0: the number.  Then it does some damage, and leaves somebody there. */
+static int take_number(void *arg, const char *dir, struct contents *contents,
+		       struct conduct *conduct, struct engine_error *error)
+{
+	(void)conduct;
+	(void)arg;
+	(void)error;
+	contents->write[0] = read_number(dir);
+	if (chdir(dir) != 0 || mkdir("new", 0) != 0 || unlink("number") != 0)
+		return -1;
+	if (fork() == 0) {
+		setsid();
+		for (;;)
+			pause();
+	}
+	return 0;
+}
+
+struct fake_answer {
+	uint32_t point, number;
+	uint64_t order;
+};
+
+static void answer_number(void *arg, const struct state *state, uint64_t order, const char *dir,
+			  void *answer)
+{
+	struct fake_answer *a = answer;
+	(void)arg;
+	*a = (struct fake_answer){state->point, read_number(dir), order};
+}
+
+static void open_fake(recover_fn *recover, const struct ops *of, const struct fake_arg *arg,
+		      bool here)
+{
+	static struct recover_job job;
+	job = (struct recover_job){.recover = recover,
+				   .errand = answer_number,
+				   .answer_bytes = sizeof(struct fake_answer)};
+	struct pool_options options = {.jobs = 1,
+				       .parent = parent,
+				       .limits = limits,
+				       .stage = &fake_kind,
+				       .stage_arg = arg,
+				       .cpu = -1};
+	int rc = here ? pool_create_here(of, &history, &job, &options, &pool, &err)
+		      : pool_create(of, &history, &job, &options, &pool, &err);
+	ck_assert_msg(rc == ERR_OK, "%s", err.text);
+}
+
+static struct state numbered(uint32_t point, struct held *held)
+{
+	return (struct state){.point = point, .n_held = 1, .held = held, .tear = {.object = NONE}};
+}
+
+static void run_numbered(uint32_t number)
+{
+	struct held held = {.object = number};
+	struct state s = numbered(2, &held);
+	OK(pool_run(pool, &s, &recovery, &err));
+}
+
+static void check_fakes(uint32_t shown, uint32_t created)
+{
+	pool_destroy(pool);
+	pool = NULL;
+	ck_assert_uint_eq(shared->shown, shown);
+	ck_assert_uint_eq(shared->created, created);
+	ck_assert_uint_eq(shared->destroyed, created);
+	ck_assert_uint_eq(shared->kept_open, 0);
+}
+
+START_TEST(recoveries_and_errands_are_shown_states_on_the_stage_that_was_asked_for)
+{
+	static const struct fake_arg arg = {0};
+	struct held held = {.object = 70000};
+	struct state s = numbered(4, &held);
+	if (_i)
+		OK(child_init(&err));
+	open_fake(take_number, ops, &arg, _i);
+	for (uint32_t number = 1u << 31; number < (1u << 31) + 3; number++) {
+		run_numbered(number);
+		ck_assert_msg(recovery.end == RECOVERY_OK, "%s", recovery.text);
+		ck_assert_uint_eq(recovery.contents->write[0], number);
+		ck_assert(recovery.survivors);
+	}
+	ck_assert(pool_errand(pool, &s, 99, 5));
+	OK(pool_wait(pool, &recovery, &err));
+	const struct fake_answer *a = recovery.answer;
+	ck_assert_int_eq(recovery.end, RECOVERY_OK);
+	ck_assert_uint_eq(a->number, 70000);
+	ck_assert_uint_eq(a->point, 4);
+	ck_assert_uint_eq(a->order, 99);
+	ck_assert_uint_eq(shared->restored, 4);
+	check_fakes(4, 1);
+	ck_assert_uint_eq(shared->swept, _i ? 0 : 2);
+}
+END_TEST
+
+START_TEST(a_trace_without_objects_has_room_for_a_number)
+{
+	static const struct fake_arg arg = {0};
+	struct trace *none;
+	struct ops *of_none;
+	OK(trace_parse("", "test", &none, &err));
+	trace_seal(none);
+	OK(ops_lower(none, &of_none, &err));
+	ck_assert_uint_eq(of_none->n_objects, 0);
+	open_fake(take_number, of_none, &arg, false);
+	run_numbered(12345);
+	ck_assert_uint_eq(recovery.contents->write[0], 12345);
+	check_fakes(1, 1);
+	trace_destroy(none);
+}
+END_TEST
+
+START_TEST(a_stage_that_fails_is_replaced)
+{
+	static const struct fake_arg show = {.show_fails = 2}, restore = {.restore_fails = 2};
+	open_fake(take_number, ops, _i ? &restore : &show, false);
+	for (uint32_t number = 1; number < 4; number++) {
+		run_numbered(number);
+		ck_assert_msg(recovery.end == RECOVERY_OK, "%s", recovery.text);
+		ck_assert_uint_eq(recovery.contents->write[0], number);
+	}
+	check_fakes(_i ? 3 : 4, 2);
+}
+END_TEST
+
+/* As small as a file system may be that a failure is still laid at the recovery's door,
+ * full, and with room. */
+static const struct mounted {
+	const char *options;
+	recover_fn *recover;
+	enum recovery_end end;
+	const char *text;
+} mounted[] = {
+	{"size=1m", fail_silently, RECOVERY_FAILED, "an error without a text"},
+	{"size=3m", write_without_end, RECOVERY_BROKEN,
+	 "the file system that states are shown on is full"},
+	{"size=80m", fill_the_disk, RECOVERY_LIMIT, "it wrote more than 4 MiB"},
+};
+
+START_TEST(a_mounted_stage_has_its_own_room)
+{
+	const struct mounted *m = &mounted[_i];
+	struct fake_arg arg = {.mount = m->options};
+	struct recover_job job = {.recover = m->recover};
+	struct pool_options options = {.jobs = 1,
+				       .parent = parent,
+				       .limits = {.wall_ms = 9000, .disk_bytes = 4 << 20},
+				       .stage = &fake_kind,
+				       .stage_arg = &arg,
+				       .cpu = -1};
+	if (!mount_small())
+		return;
+	OK(pool_create(ops, &history, &job, &options, &pool, &err));
+	run_numbered(1);
+	ck_assert_str_eq(recovery.text, m->text);
+	ck_assert_int_eq(recovery.end, m->end);
+	unmount_small();
+	ck_assert_uint_eq(shared->created, shared->destroyed);
+}
+END_TEST
+
 /* ---- texts ---- */
 
 START_TEST(a_text_loses_what_differs_from_run_to_run)
@@ -518,6 +819,13 @@ int main(void)
 	tcase_add_test(cases,
 		       workers_die_with_the_process_that_made_them_and_their_areas_are_swept);
 	tcase_add_test(cases, a_pool_ends_at_once_while_a_recovery_hangs);
+	tcase_add_loop_test(cases,
+			    recoveries_and_errands_are_shown_states_on_the_stage_that_was_asked_for,
+			    0, 2);
+	tcase_add_test(cases, a_trace_without_objects_has_room_for_a_number);
+	tcase_add_loop_test(cases, a_stage_that_fails_is_replaced, 0, 2);
+	tcase_add_loop_test(cases, a_mounted_stage_has_its_own_room, 0,
+			    sizeof mounted / sizeof *mounted);
 	tcase_add_test(cases, a_text_loses_what_differs_from_run_to_run);
 	Suite *suite = suite_create("recover");
 	suite_add_tcase(suite, cases);

@@ -5,6 +5,7 @@
  * another would be woken. */
 #include "recover.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -61,6 +62,15 @@ static struct bell *pool_bell(const struct pool *pool)
 
 /* ---- workers ---- */
 
+/* Removes what processes that are dead have left. */
+static void pool_sweep(const struct pool *pool)
+{
+	const struct plan *plan = &pool->seats[0].plan;
+	if (plan->stage && plan->stage->sweep)
+		plan->stage->sweep(plan->stage_arg, pool->parent);
+	area_sweep(pool->parent);
+}
+
 static int seat_start(struct pool *pool, struct seat *seat, struct err *err)
 {
 	pid_t parent = getpid();
@@ -106,7 +116,7 @@ static void seat_replace(struct pool *pool, struct seat *seat, int status)
 		seat_give_up(pool, seat);
 		return;
 	}
-	area_sweep(pool->parent);
+	pool_sweep(pool);
 	if (c->done != c->submitted && seat->died_at == c->done + 1) {
 		char why[128];
 		snprintf(why, sizeof why, "two workers ended during this recovery (%s %d)",
@@ -196,9 +206,10 @@ static int pool_start(struct pool *pool, const struct plan *plan, const char *pa
 	int rc = area_choose(parent, pool->parent, err);
 	if (rc)
 		return rc;
-	area_sweep(pool->parent);
 	malloc_trim(0); /* each recovery is a fork, which copies what is left */
 	rc = pool_map(pool, plan, err);
+	if (!rc)
+		pool_sweep(pool);
 	for (uint32_t i = 0; i < pool->n_seats && !rc; i++)
 		rc = seat_start(pool, &pool->seats[i], err);
 	return rc ? rc : wait_until_ready(pool, err);
@@ -221,11 +232,14 @@ static struct pool *pool_new(const struct ops *ops, const struct history *histor
 	*plan = (struct plan){.ops = ops,
 			      .history = history,
 			      .job = &pool->job,
+			      .stage = options->stage ? options->stage : &stage_disk,
+			      .stage_arg = options->stage_arg,
 			      .parent = pool->parent,
 			      .limits = options->limits,
 			      .cpu = options->cpu};
 	child_limits_expand(&plan->limits);
-	plan->contents_at = aligned(sizeof(struct slot) + ops->n_objects * sizeof(struct held));
+	plan->held_max = ops->n_objects ? ops->n_objects : 1;
+	plan->contents_at = aligned(sizeof(struct slot) + plan->held_max * sizeof(struct held));
 	plan->answer_at = plan->contents_at + aligned(contents_bytes(history));
 	plan->slot_bytes = whole_pages(plan->answer_at + job->answer_bytes);
 	return pool;
@@ -310,7 +324,8 @@ void pool_destroy(struct pool *pool)
 	uint64_t deadline_ns = clock_ns() + LEAVE_MS * (uint64_t)1000000;
 	for (uint32_t i = 0; i < pool->n_seats; i++)
 		seat_end(&pool->seats[i], deadline_ns);
-	area_sweep(pool->parent);
+	if (pool->shared)
+		pool_sweep(pool);
 	mem_unmap(pool->shared, pool->shared_bytes);
 	free(pool->seats);
 	free(pool);
@@ -367,6 +382,7 @@ bool pool_submit(struct pool *pool, const struct state *state, uint64_t tag)
 bool pool_errand(struct pool *pool, const struct state *state, uint64_t order, uint64_t tag)
 {
 	uint32_t i;
+	assert(state->n_held <= pool->seats[0].plan.held_max);
 	release_lent(pool);
 	struct seat *seat = find_slot(pool, &i);
 	if (!seat)

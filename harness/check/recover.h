@@ -1,6 +1,6 @@
 /* Recovering: crash states → what the engine makes of them, by workers.
  *
- * A pool has N worker processes, each with one disk.  Jobs are handed out and
+ * A pool has N worker processes, each with one stage (stage.h).  Jobs are handed out and
  * results come back through shared memory; a result is the same whichever
  * worker made it.  A recovery that exceeds its wall time is run once more,
  * alone, with ten times the limit. */
@@ -85,9 +85,13 @@ int recover_with_engine(void *arg, const char *dir, struct contents *contents,
 int recover_scan(const struct recover_engine *r, void *store, struct contents *contents,
 		 struct conduct *conduct, struct engine_error *error);
 
+struct stage_kind;
+
 struct pool_options {
 	uint32_t jobs;	    /* worker processes; 0 means one for each CPU */
-	const char *parent; /* where disks are made; NULL: /dev/shm, else $TMPDIR, else /tmp */
+	const char *parent; /* where stages are made; NULL: /dev/shm, else $TMPDIR, else /tmp */
+	const struct stage_kind *stage; /* where states are shown; NULL: stage_disk */
+	const void *stage_arg;		/* for its create and sweep */
 	struct child_limits limits;
 	volatile const bool *stop; /* set by a signal's handler: pool_wait gives up; NULL */
 	int cpu; /* pin all workers there; -1: do not (a zeroed struct pins to 0,
@@ -96,7 +100,7 @@ struct pool_options {
 
 struct pool;
 
-/* Starts the workers.  ops, history and what job points to must be in place
+/* Starts the workers.  ops, history and what job and stage_arg point to must be in place
  * before and must not change.  Workers die with the calling thread.  Forks copy
  * what private memory the caller has by now: make the pool early. */
 int pool_create(const struct ops *ops, const struct history *history, const struct recover_job *job,
@@ -109,7 +113,7 @@ int pool_create_here(const struct ops *ops, const struct history *history,
 		     const struct recover_job *job, const struct pool_options *options,
 		     struct pool **pool, struct err *err);
 
-/* Ends the workers and removes their disks.  NULL is fine. */
+/* Ends the workers and removes their stages.  NULL is fine. */
 void pool_destroy(struct pool *pool);
 
 /* Hands a job to a worker.  Returns false where all slots are taken: call

@@ -1,4 +1,4 @@
-/* A worker: takes jobs, shows their states on its disk, and recovers them in
+/* A worker: takes jobs, shows their states on its stage, and recovers them in
  * children of its own. */
 #include "worker.h"
 
@@ -19,13 +19,13 @@
 
 #include "area.h"
 #include "clock.h"
-#include "disk.h"
 #include "last_words.h"
 #include "mem.h"
 
 enum {
 	ALONE_FACTOR = 10,     /* how much more time a recovery gets alone */
-	SPACE_MIN = 1 << 20,   /* with less free, a failure may be ours */
+	SPACE_MIN = 1 << 20,   /* with less free, a failure may be ours, */
+	SPACE_SHARE = 32,      /* but on a small file system only with less than this part */
 	PUBLISH_EVERY = 32,    /* jobs between two notes of the CPU time used */
 	HANGS_KNOWN = 3,       /* confirmed time-outs after which another is no surprise */
 	PATIENCE_MS = 200,     /* then, at least so long, */
@@ -35,8 +35,8 @@ enum {
 
 struct worker {
 	const struct plan *plan;
-	struct disk *disk; /* NULL after it could not be mended */
-	char dir[AREA_PATH_MAX + 16];
+	void *stage; /* NULL after it could not be mended */
+	char dir[STAGE_PATH_MAX];
 	int output;	     /* what recoveries print */
 	uint64_t longest_ns; /* of the recoveries that ended by themselves */
 	uint32_t unrung;
@@ -219,17 +219,31 @@ static void end_recovery(struct worker *w, struct slot *slot, const struct child
 	slot->survivors = result->survivors && !w->plan->job->become;
 }
 
-/* A failure while the file system is full says nothing of the recovery. */
-static void doubt_failure(struct worker *w, struct slot *slot)
+/* Whether a file system has next to no room left. */
+static bool full(const char *dir, bool small)
 {
 	struct statfs fs;
-	if (slot->end == RECOVERY_OK || slot->end == RECOVERY_LIMIT || slot->end >= AGAIN_TIME ||
-	    statfs(w->plan->parent, &fs) != 0 ||
-	    (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize >= SPACE_MIN)
+	if (statfs(dir, &fs) != 0)
+		return false;
+	uint64_t least = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize / SPACE_SHARE;
+	if (!small || least > SPACE_MIN)
+		least = SPACE_MIN;
+	return (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize < least;
+}
+
+/* A failure while the file system is full says nothing of the recovery: neither the
+ * one where stages are, nor the one that a stage has mounted. */
+static void doubt_failure(struct worker *w, struct slot *slot)
+{
+	uint32_t end = slot->again ? (uint32_t)RECOVERY_BROKEN : (uint32_t)AGAIN_SPACE;
+	if (slot->end == RECOVERY_OK || slot->end == RECOVERY_LIMIT || slot->end >= AGAIN_TIME)
 		return;
-	end_as(slot, slot->again ? (uint32_t)RECOVERY_BROKEN : (uint32_t)AGAIN_SPACE,
-	       "%s is full: free some space, or choose another directory with --tmp DIR",
-	       w->plan->parent);
+	if (full(w->plan->parent, false))
+		end_as(slot, end,
+		       "%s is full: free some space, or choose another directory with --tmp DIR",
+		       w->plan->parent);
+	else if (w->stage && full(w->dir, true))
+		end_as(slot, end, "the file system that states are shown on is full");
 }
 
 static void end_again(struct slot *slot, const struct child_limits *limits)
@@ -249,17 +263,18 @@ static void clear_output(struct worker *w)
 		lseek(w->output, 0, SEEK_SET); /* it only grows, then */
 }
 
-/* A disk where there is none, and somewhere for recoveries to print. */
-static int need_disk(struct worker *w, struct err *err)
+/* A stage where there is none, and somewhere for recoveries to print. */
+static int need_stage(struct worker *w, struct err *err)
 {
-	char path[sizeof w->dir];
-	if (w->disk)
+	const struct plan *plan = w->plan;
+	char path[AREA_PATH_MAX + 16];
+	if (w->stage)
 		return ERR_OK;
-	int rc = disk_create(w->plan->ops, w->plan->parent, &w->disk, err);
+	int rc = plan->stage->create(plan->stage_arg, plan->ops, plan->parent, &w->stage, err);
 	if (rc)
 		return rc;
-	snprintf(w->dir, sizeof w->dir, "%s", disk_dir(w->disk));
-	snprintf(path, sizeof path, "%.*s/own-output", AREA_PATH_MAX, disk_area(w->disk));
+	snprintf(w->dir, sizeof w->dir, "%s", plan->stage->dir(w->stage));
+	snprintf(path, sizeof path, "%.*s/own-output", AREA_PATH_MAX, plan->stage->area(w->stage));
 	int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
 		return err_sys(err, "cannot make %s", path);
@@ -268,23 +283,23 @@ static int need_disk(struct worker *w, struct err *err)
 	return ERR_OK;
 }
 
-static void drop_disk(struct worker *w)
+static void drop_stage(struct worker *w)
 {
-	disk_destroy(w->disk);
-	w->disk = NULL;
+	w->plan->stage->destroy(w->stage);
+	w->stage = NULL;
 }
 
-/* Shows the state; where that fails, on a new disk. */
+/* Shows the state; where that fails, on a new stage. */
 static int show(struct worker *w, struct slot *slot, struct err *err)
 {
 	struct state state = slot_state(slot);
 	for (int attempt = 0;; attempt++) {
-		int rc = need_disk(w, err);
+		int rc = need_stage(w, err);
 		if (!rc)
-			rc = disk_show(w->disk, &state, err);
+			rc = w->plan->stage->show(w->stage, &state, err);
 		if (!rc)
 			return ERR_OK;
-		drop_disk(w);
+		drop_stage(w);
 		if (attempt > 0)
 			return rc;
 	}
@@ -295,8 +310,8 @@ static void clean_up(struct worker *w)
 {
 	struct err err;
 	clear_output(w);
-	if (w->disk && disk_restore(w->disk, &err) != ERR_OK)
-		drop_disk(w);
+	if (w->stage && w->plan->stage->restore(w->stage, &err) != ERR_OK)
+		drop_stage(w);
 }
 
 static void run_errand(struct worker *w, struct slot *slot)
@@ -312,6 +327,13 @@ static void run_errand(struct worker *w, struct slot *slot)
 	end_as(slot, RECOVERY_OK, "%s", "");
 	w->plan->job->errand(w->plan->job->errand_arg, &state, slot->order, w->dir, answer);
 	clean_up(w);
+}
+
+/* Where it is seen how much a recovery writes.  Not in a disk's directory, which is on
+ * the file system of its parent, but may be renamed or removed. */
+static const char *measured(const struct worker *w)
+{
+	return w->plan->stage == &stage_disk ? w->plan->parent : w->dir;
 }
 
 static void run_recovery(struct worker *w, struct slot *slot)
@@ -339,7 +361,7 @@ static void run_recovery(struct worker *w, struct slot *slot)
 	uint64_t start = clock_ns();
 	int rc = show(w, slot, &err);
 	if (!rc)
-		rc = child_run(recover_in_child, &attempt, w->plan->parent, &limits, &result, &err);
+		rc = child_run(recover_in_child, &attempt, measured(w), &limits, &result, &err);
 	if (!rc && result.end == CHILD_EXIT && clock_ns() - start > w->longest_ns)
 		w->longest_ns = clock_ns() - start;
 	if (!rc)
@@ -371,7 +393,7 @@ struct worker *worker_create(const struct plan *plan)
 void worker_destroy(struct worker *w)
 {
 	if (w)
-		drop_disk(w);
+		drop_stage(w);
 	free(w);
 }
 
@@ -444,13 +466,13 @@ void worker_main(const struct plan *plan, pid_t parent)
 		_exit(0);
 	int rc = child_init(&c->err);
 	if (!rc)
-		rc = need_disk(&w, &c->err);
+		rc = need_stage(&w, &c->err);
 	/* An engine gone wild may write anywhere, but not into what we judge by. */
 	arena_protect(plan->ops->trace->arena);
 	__atomic_store_n(&c->phase, rc ? WORKER_FAILED : WORKER_READY, __ATOMIC_SEQ_CST);
 	bell_ring(plan->bell);
 	if (!rc)
 		loop(&w);
-	drop_disk(&w);
+	drop_stage(&w);
 	_exit(0);
 }

@@ -10,13 +10,14 @@
 #include <stdint.h>
 
 #include "recover.h"
+#include "stage.h"
 
 enum { SLOTS = 8 };
 
 /* Ends that stay within the pool: the job is to be run again, alone. */
 enum {
 	AGAIN_TIME = 100, /* it took too long, perhaps because of others */
-	AGAIN_SPACE,	  /* the disk got full, perhaps because of others */
+	AGAIN_SPACE,	  /* the stage got full, perhaps because of others */
 };
 
 enum answer { ANSWER_NONE, ANSWER_CONTENTS, ANSWER_ERROR };
@@ -63,12 +64,15 @@ struct plan {
 	const struct ops *ops;
 	const struct history *history;
 	const struct recover_job *job;
-	const char *parent; /* of its disk */
+	const struct stage_kind *stage;
+	const void *stage_arg;
+	const char *parent; /* of its stage */
 	struct child_limits limits;
 	int cpu;
 	struct bell *bell; /* rung by workers */
 	struct channel *channel;
 	char *slots;
+	uint32_t held_max; /* a state may have */
 	size_t slot_bytes, contents_at, answer_at;
 };
 
@@ -77,7 +81,7 @@ static inline struct slot *plan_slot(const struct plan *plan, uint32_t i)
 	return (struct slot *)(void *)(plan->slots + i * plan->slot_bytes);
 }
 
-/* Room for held objects, one for each object of ops. */
+/* Room for held objects: one for each object of ops, and for at least one. */
 static inline struct held *slot_held(struct slot *slot)
 {
 	return (struct held *)(slot + 1);
