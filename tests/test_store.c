@@ -365,6 +365,129 @@ START_TEST(outcomes_and_findings_come_back_as_they_were_written)
 }
 END_TEST
 
+static struct finding_row finding(int64_t target)
+{
+	return (struct finding_row){.target = target, .fingerprint = "0123456789abcdef", .rule = 2};
+}
+
+static struct witness_row witness(int64_t of, const char *file_system, const char *outcome)
+{
+	return (struct witness_row){.finding = of,
+				    .file_system = file_system,
+				    .kernel = "6.18.44 x86_64",
+				    .options = "mkfs.ext4 -b 4096; mount data=ordered",
+				    .made = "2026-01-02T03:04:05Z",
+				    .seed = UINT64_MAX,
+				    .states = 1240,
+				    .variants = 6,
+				    .outcome = outcome,
+				    .variant = "commit",
+				    .blocks = "keeps 12 of 14 writes",
+				    .text = "key k1 is lost"};
+}
+
+static void check_witness(const struct witness_row *row, const struct witness_row *expected)
+{
+	ck_assert_int_eq(row->finding, expected->finding);
+	ck_assert_str_eq(row->file_system, expected->file_system);
+	ck_assert_str_eq(row->kernel, expected->kernel);
+	ck_assert_str_eq(row->options, expected->options);
+	ck_assert_str_eq(row->made, expected->made);
+	ck_assert_uint_eq(row->seed, expected->seed);
+	ck_assert_uint_eq(row->states, expected->states);
+	ck_assert_uint_eq(row->variants, expected->variants);
+	ck_assert_str_eq(row->outcome, expected->outcome);
+	ck_assert_str_eq(row->variant, expected->variant);
+	ck_assert_str_eq(row->blocks, expected->blocks);
+	ck_assert_str_eq(row->text, expected->text);
+}
+
+START_TEST(a_later_witness_takes_the_place_of_the_earlier)
+{
+	struct store *store = create("x.db");
+	int64_t target = add_target(store);
+	struct finding_row one = finding(target), two = finding(target);
+	ok(store_add_finding(store, &one, &failure));
+	ok(store_add_finding(store, &two, &failure));
+	struct witness_row ext4 = witness(one.id, "ext4", "witnessed");
+	struct witness_row xfs = witness(one.id, "xfs", "not seen");
+	struct witness_row other = witness(two.id, "ext4", "same rule");
+	ok(store_add_witness(store, &ext4, &failure));
+	ok(store_add_witness(store, &xfs, &failure));
+	ok(store_add_witness(store, &other, &failure));
+	ext4 = (struct witness_row){.finding = one.id,
+				    .file_system = "ext4",
+				    .kernel = "6.19.0 aarch64",
+				    .options = "other",
+				    .made = "2026-02-02T03:04:05Z",
+				    .seed = 1,
+				    .states = UINT64_MAX,
+				    .variants = 0,
+				    .outcome = "not tried",
+				    .variant = "",
+				    .blocks = "",
+				    .text = "needs root"};
+	ok(store_add_witness(store, &ext4, &failure));
+	ext4.states = INT64_MAX;
+
+	struct store_query *q = NULL;
+	struct witness_row row;
+	ck_assert_int_eq(store_next_witness(store, &q, one.id, &row, &failure), 1);
+	check_witness(&row, &ext4);
+	ck_assert_int_eq(store_next_witness(store, &q, one.id, &row, &failure), 1);
+	check_witness(&row, &xfs);
+	ck_assert_int_eq(store_next_witness(store, &q, one.id, &row, &failure), 0);
+	ck_assert_int_eq(store_next_witness(store, &q, two.id, &row, &failure), 1);
+	check_witness(&row, &other);
+	store_query_end(&q);
+	uint32_t n = 0;
+	while (store_next_witness(store, &q, 0, &row, &failure) == 1)
+		n++;
+	ck_assert_uint_eq(n, 3);
+	store_close(store);
+}
+END_TEST
+
+START_TEST(a_witness_of_no_finding_or_with_no_known_outcome_is_refused)
+{
+	struct store *store = create("x.db");
+	struct finding_row f = finding(add_target(store));
+	struct err err = {0};
+	ok(store_add_finding(store, &f, &failure));
+	struct witness_row row = witness(f.id + 1, "ext4", "not seen");
+	ck_assert_int_eq(store_add_witness(store, &row, &err), ERR_INTERNAL);
+	row = witness(f.id, "ext4", "impossible");
+	ck_assert_int_eq(store_add_witness(store, &row, &err), ERR_INTERNAL);
+	row = witness(f.id, "ext4", "not seen");
+	ok(store_add_witness(store, &row, &failure));
+	ok(store_commit(store, &failure));
+	ck_assert_str_eq(ask("x.db", "SELECT count(*) FROM witnesses"), "1");
+	store_close(store);
+}
+END_TEST
+
+START_TEST(witnesses_are_added_to_a_file_that_is_there)
+{
+	struct store *store = create("x.db");
+	struct finding_row f = finding(add_target(store));
+	ok(store_add_finding(store, &f, &failure));
+	store_close(store);
+	store = create("x.db");
+	struct witness_row row = witness(f.id, "btrfs", "witnessed"), read;
+	ok(store_add_witness(store, &row, &failure));
+	ok(store_commit(store, &failure));
+	store_close(store);
+	store = reopen("x.db");
+	struct store_query *q = NULL;
+	ck_assert_int_eq(store_next_witness(store, &q, f.id, &read, &failure), 1);
+	check_witness(&read, &row);
+	store_query_end(&q);
+	ok(store_get_finding(store, f.id, &f, &failure));
+	ck_assert_int_eq(store_add_witness(store, &row, &failure), ERR_INTERNAL);
+	store_close(store);
+}
+END_TEST
+
 START_TEST(a_count_that_saturates_is_no_longer_exact)
 {
 	struct store *store = create("x.db");
@@ -978,7 +1101,7 @@ START_TEST(a_newer_database_is_refused_and_left_alone)
 	store_close(create("x.db"));
 	execute("x.db", "PRAGMA user_version = 99");
 	both_refuse("x.db", ERR_VERSION,
-		    "x.db: made by another powercut: database version 99, expected at most 2");
+		    "x.db: made by another powercut: database version 99, expected at most 3");
 }
 END_TEST
 
@@ -1044,7 +1167,7 @@ END_TEST
 
 START_TEST(a_database_without_its_tables_is_refused)
 {
-	execute("x.db", "PRAGMA application_id = 0x50574354; PRAGMA user_version = 2;"
+	execute("x.db", "PRAGMA application_id = 0x50574354; PRAGMA user_version = 3;"
 			"CREATE TABLE campaigns(id)");
 	struct store *store = reopen("x.db");
 	struct err err = {0};
@@ -1062,9 +1185,49 @@ START_TEST(a_database_of_version_0_is_migrated)
 {
 	execute("x.db", "PRAGMA application_id = 0x50574354");
 	store_close(reopen("x.db"));
-	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "2");
+	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "3");
 	struct store *store = create("x.db");
 	add_target(store);
+	store_close(store);
+}
+END_TEST
+
+/* A file as an earlier powercut left it, with a finding. */
+static void make_version(int version)
+{
+	struct err err = {0};
+	sqlite3 *db = NULL;
+	ck_assert_int_eq(sqlite3_open("x.db", &db), SQLITE_OK);
+	int rc = schema_migrate(db, schema_steps, version, &err);
+	ck_assert_msg(rc == 0, "%s", err.text);
+	sqlite3_close(db);
+	execute("x.db",
+		"INSERT INTO campaigns VALUES(1, '', '', '', '', '', 0, 1, 1);"
+		"INSERT INTO targets VALUES(1, 1, NULL, 'wal', '', '', '', '', '', 0, 0, 0, "
+		"0, 0, 0, '');"
+		"INSERT INTO findings(target, fingerprint, rule, rules, title, cause, source, "
+		"before, after, profiles, minimal, state, explanation, states, expected) "
+		"VALUES(1, '0123456789abcdef', 2, 4, 'old', '', '', '', '', '', '', '', '', "
+		"5, 0)");
+}
+
+START_TEST(findings_of_an_earlier_version_get_witnesses)
+{
+	make_version(_i);
+	struct store *store = _i % 2 ? reopen("x.db") : create("x.db");
+	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "3");
+	struct store_query *q = NULL;
+	struct witness_row row = witness(1, "ext4", "not seen"), read;
+	struct finding_row f;
+	ok(store_get_finding(store, 1, &f, &failure));
+	ck_assert_str_eq(f.title, "old");
+	ck_assert_int_eq(store_next_witness(store, &q, 0, &read, &failure), 0);
+	store_close(store);
+	store = create("x.db");
+	ok(store_add_witness(store, &row, &failure));
+	ck_assert_int_eq(store_next_witness(store, &q, f.id, &read, &failure), 1);
+	check_witness(&read, &row);
+	store_query_end(&q);
 	store_close(store);
 }
 END_TEST
@@ -1089,10 +1252,10 @@ static int migrate(schema_step *one, schema_step *two, struct err *err)
 	struct fault_row row = {.target = add_target(store), .name = "a/b/c"};
 	ok(store_add_fault(store, &row, &failure));
 	store_close(store);
-	schema_step *const steps[] = {schema_steps[0], schema_steps[1], one, two};
+	schema_step *const steps[] = {schema_steps[0], schema_steps[1], schema_steps[2], one, two};
 	sqlite3 *db = NULL;
 	ck_assert_int_eq(sqlite3_open("x.db", &db), SQLITE_OK);
-	int rc = schema_migrate(db, steps, 4, err);
+	int rc = schema_migrate(db, steps, 5, err);
 	ck_assert(sqlite3_get_autocommit(db));
 	sqlite3_close(db);
 	return rc;
@@ -1102,8 +1265,8 @@ START_TEST(migrations_go_step_by_step_and_keep_the_rows)
 {
 	struct err err = {0};
 	ck_assert_int_eq(migrate(add_a_column, fail_half_way, &err), ERR_CORRUPT);
-	ck_assert_str_eq(err.text, "from database version 3 to 4: no good");
-	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "3");
+	ck_assert_str_eq(err.text, "from database version 4 to 5: no good");
+	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "4");
 	ck_assert_str_eq(ask("x.db", "SELECT name || note FROM faults"), "a/b/cx");
 }
 END_TEST
@@ -1112,7 +1275,7 @@ START_TEST(a_migration_that_fails_leaves_the_version_before_it)
 {
 	struct err err = {0};
 	ck_assert_int_eq(migrate(fail_half_way, add_a_column, &err), ERR_CORRUPT);
-	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "2");
+	ck_assert_str_eq(ask("x.db", "PRAGMA user_version"), "3");
 	store_close(reopen("x.db"));
 	ck_assert_str_eq(ask("x.db", "SELECT name FROM faults"), "a/b/c");
 }
@@ -1169,6 +1332,9 @@ static void add_rows_and_batches(Suite *suite)
 	tcase_add_test(rows, campaigns_and_targets_come_back_as_they_were_written);
 	tcase_add_test(rows, coverage_points_and_faults_come_back_as_they_were_written);
 	tcase_add_test(rows, outcomes_and_findings_come_back_as_they_were_written);
+	tcase_add_test(rows, a_later_witness_takes_the_place_of_the_earlier);
+	tcase_add_test(rows, a_witness_of_no_finding_or_with_no_known_outcome_is_refused);
+	tcase_add_test(rows, witnesses_are_added_to_a_file_that_is_there);
 	tcase_add_test(rows, a_count_that_saturates_is_no_longer_exact);
 	tcase_add_test(rows, texts_that_are_null_come_back_empty);
 	tcase_add_test(rows, a_trace_is_kept_once_for_the_same_bytes);
@@ -1206,6 +1372,7 @@ static void add_refusals_and_migrations(Suite *suite)
 	tcase_add_test(refusals, a_database_without_its_tables_is_refused);
 	TCase *migrations = cases(suite, "migrations");
 	tcase_add_test(migrations, a_database_of_version_0_is_migrated);
+	tcase_add_loop_test(migrations, findings_of_an_earlier_version_get_witnesses, 1, 3);
 	tcase_add_test(migrations, migrations_go_step_by_step_and_keep_the_rows);
 	tcase_add_test(migrations, a_migration_that_fails_leaves_the_version_before_it);
 }

@@ -208,6 +208,13 @@ int store_next_finding(struct store *store, struct store_query **q, int64_t camp
 	return next(store, q, TABLE_FINDING, tail, campaign, NULL, row, err);
 }
 
+int store_next_witness(struct store *store, struct store_query **q, int64_t finding,
+		       struct witness_row *row, struct err *err)
+{
+	const char *tail = finding ? "WHERE finding = ?1 ORDER BY rowid" : "ORDER BY rowid";
+	return next(store, q, TABLE_WITNESS, tail, finding, NULL, row, err);
+}
+
 /* One row by its id.  Its texts are copied: a statement that stays at a row
  * would hold a lock. */
 static int get(struct store *store, enum table_number number, int64_t id, void *row,

@@ -146,11 +146,26 @@ static const struct field finding_fields[] = {
 	FIELD(finding_row, expected),
 };
 
+static const struct field witness_fields[] = {
+	FIELD_REF_OF(witness_row, finding),
+	FIELD(witness_row, file_system),
+	FIELD(witness_row, kernel),
+	FIELD(witness_row, options),
+	FIELD(witness_row, made),
+	FIELD_BITS_OF(witness_row, seed),
+	FIELD(witness_row, states),
+	FIELD(witness_row, variants),
+	FIELD(witness_row, outcome),
+	FIELD(witness_row, variant),
+	FIELD(witness_row, blocks),
+	FIELD(witness_row, text),
+};
+
 /* clang-format on */
 
 #define TABLE(name, fields)                                                                        \
 	{                                                                                          \
-		name, fields, sizeof(fields) / sizeof *(fields)                                    \
+		name, fields, sizeof(fields) / sizeof *(fields), NULL                              \
 	}
 
 const struct table row_tables[TABLES_COUNT] = {
@@ -162,6 +177,8 @@ const struct table row_tables[TABLES_COUNT] = {
 	[TABLE_OUTCOME] = TABLE("outcomes", outcome_fields),
 	[TABLE_FAULT] = TABLE("faults", fault_fields),
 	[TABLE_FINDING] = TABLE("findings", finding_fields),
+	[TABLE_WITNESS] = {"witnesses", witness_fields,
+			   sizeof witness_fields / sizeof *witness_fields, "finding, file_system"},
 };
 
 static void column_list(const struct table *table, bool with_id, struct buf *sql)
@@ -173,6 +190,15 @@ static void column_list(const struct table *table, bool with_id, struct buf *sql
 		buf_printf(sql, "%s\"%s\"", separator, table->fields[i].name);
 		separator = ",";
 	}
+}
+
+/* All columns of the earlier row become the new one's; its place stays. */
+static void replace_clause(const struct table *table, struct buf *sql)
+{
+	buf_printf(sql, " ON CONFLICT(%s) DO UPDATE SET ", table->key);
+	for (size_t i = 0; i < table->n; i++)
+		buf_printf(sql, "%s\"%s\"=excluded.\"%s\"", i ? "," : "", table->fields[i].name,
+			   table->fields[i].name);
 }
 
 char *row_insert_sql(const struct table *table)
@@ -189,6 +215,8 @@ char *row_insert_sql(const struct table *table)
 		separator = ",";
 	}
 	buf_string(&sql, ")");
+	if (table->key)
+		replace_clause(table, &sql);
 	buf_text(&sql);
 	return sql.data;
 }

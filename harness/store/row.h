@@ -37,6 +37,7 @@ enum table_number {
 	TABLE_OUTCOME,
 	TABLE_FAULT,
 	TABLE_FINDING,
+	TABLE_WITNESS,
 	TABLES_COUNT
 };
 
@@ -44,6 +45,8 @@ struct table {
 	const char *name; /* in SQL */
 	const struct field *fields;
 	size_t n;
+	const char *key; /* unique columns, if a row takes the place of an earlier one with the
+			    same; else NULL */
 };
 
 extern const struct table row_tables[TABLES_COUNT];

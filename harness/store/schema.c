@@ -151,6 +151,25 @@ static const char version_2[] =
 	"ALTER TABLE faults ADD COLUMN reachable INTEGER NOT NULL DEFAULT 0;\n"
 	"ALTER TABLE findings ADD COLUMN found_after INTEGER NOT NULL DEFAULT 0;\n";
 
+/* What real file systems had to say of findings. */
+static const char version_3[] =
+	"CREATE TABLE witnesses (\n"
+	"  finding INTEGER NOT NULL REFERENCES findings(id),\n"
+	"  file_system TEXT NOT NULL,\n"
+	"  kernel TEXT NOT NULL,       -- release, machine\n"
+	"  options TEXT NOT NULL,      -- of mkfs and mount\n"
+	"  made TEXT NOT NULL,         -- ISO 8601, UTC\n"
+	"  seed INTEGER NOT NULL,\n"
+	"  states INTEGER NOT NULL,    -- block states mounted\n"
+	"  variants INTEGER NOT NULL,  -- of timing that were tried\n"
+	"  outcome TEXT NOT NULL\n"
+	"    CHECK (outcome IN ('witnessed', 'same rule', 'not seen', 'not tried')),\n"
+	"  variant TEXT NOT NULL,      -- of timing that showed it, or ''\n"
+	"  blocks TEXT NOT NULL,       -- writes kept and lost, or ''\n"
+	"  text TEXT NOT NULL,         -- what recovery then said, or why it was not tried\n"
+	"  UNIQUE (finding, file_system)\n"
+	") STRICT;\n";
+
 /* Why the operating system refused, 0 if that is not known. */
 static int system_errno(sqlite3 *db)
 {
@@ -215,7 +234,12 @@ static int to_version_2(sqlite3 *db, struct err *err)
 	return execute(db, version_2, "cannot be brought up to date", err);
 }
 
-schema_step *const schema_steps[] = {to_version_1, to_version_2};
+static int to_version_3(sqlite3 *db, struct err *err)
+{
+	return execute(db, version_3, "cannot be brought up to date", err);
+}
+
+schema_step *const schema_steps[] = {to_version_1, to_version_2, to_version_3};
 _Static_assert(sizeof schema_steps / sizeof *schema_steps == STORE_VERSION,
 	       "each version has the step that leads to it (S3)");
 

@@ -25,7 +25,7 @@
 #include "buf.h"
 #include "err.h"
 
-enum { STORE_VERSION = 2, STORE_APPLICATION_ID = 0x50574354 /* "PWCT" */ };
+enum { STORE_VERSION = 3, STORE_APPLICATION_ID = 0x50574354 /* "PWCT" */ };
 
 struct store;
 
@@ -175,6 +175,26 @@ struct finding_row {
 };
 int store_add_finding(struct store *store, struct finding_row *row, struct err *err);
 
+/* What became of a finding on a real file system. */
+struct witness_row {
+	int64_t finding;
+	const char *file_system; /* "ext4", "ext4-lock", "ext4-noda", "xfs", "btrfs" */
+	const char *kernel;      /* release and machine: "6.18.44 x86_64" */
+	const char *options;     /* mkfs and mount, as used */
+	const char *made;        /* ISO 8601, UTC */
+	uint64_t seed;
+	uint64_t states;         /* block states mounted */
+	uint32_t variants;       /* of timing that were tried */
+	const char *outcome;     /* "witnessed": the very tree of the finding's state; "same rule":
+				    another, on which one of the finding's rules breaks; "not
+				    seen"; "not tried" */
+	const char *variant;     /* the timing that showed it, or "" */
+	const char *blocks;      /* block writes kept and lost, or "" */
+	const char *text;        /* what recovery then said, or why it was not tried */
+};
+/* One row for each finding and file system: a later one takes the place of the earlier. */
+int store_add_witness(struct store *store, const struct witness_row *row, struct err *err);
+
 /* The points of a target between the same two fault points, summed up. */
 struct window_row {
 	const char *before, *after; /* "" at the ends */
@@ -228,6 +248,9 @@ int store_next_fault(struct store *store, struct store_query **q, int64_t target
 		     struct fault_row *row, struct err *err);
 int store_next_finding(struct store *store, struct store_query **q, int64_t campaign,
 		       struct finding_row *row, struct err *err);
+/* A finding of 0 means all. */
+int store_next_witness(struct store *store, struct store_query **q, int64_t finding,
+		       struct witness_row *row, struct err *err);
 /* Ends a query early; *q may be NULL.  A query that returned 0 or an error has
  * ended, and *q is NULL again.  All queries must have ended at store_close. */
 void store_query_end(struct store_query **q);

@@ -231,3 +231,8 @@ int store_add_finding(struct store *store, struct finding_row *row, struct err *
 {
 	return add(store, TABLE_FINDING, row, &row->id, err);
 }
+
+int store_add_witness(struct store *store, const struct witness_row *row, struct err *err)
+{
+	return add(store, TABLE_WITNESS, row, NULL, err);
+}
