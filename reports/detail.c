@@ -6,6 +6,7 @@
 #include "finding.h"
 #include "mem.h"
 #include "verdict.h"
+#include "witnesses.h"
 
 enum { REASONS_MAX = 5 };
 
@@ -226,7 +227,8 @@ static int print_unpassed(struct sheet *sheet, struct store *store, const struct
 	return rc;
 }
 
-static void print_finding(struct sheet *sheet, struct store *store, const struct finding_row *row)
+static int print_finding(struct sheet *sheet, struct store *store, const struct finding_row *row,
+			 struct err *err)
 {
 	struct buf text = {0};
 	buf_string(sheet->out, "\n  ");
@@ -238,6 +240,7 @@ static void print_finding(struct sheet *sheet, struct store *store, const struct
 	buf_string(sheet->out, "\n  ");
 	sheet_wrap(sheet, 2, row->title);
 	finding_fields(sheet, row);
+	int rc = witnesses_line(sheet, store, row->id, err);
 	buf_clear(&text);
 	buf_printf(&text, "powercut repro %s --export DIR", row->state);
 	sheet_database(&text, store_path(store));
@@ -247,6 +250,7 @@ static void print_finding(struct sheet *sheet, struct store *store, const struct
 	sheet_database(&text, store_path(store));
 	sheet_field_whole(sheet, "explain", buf_text(&text));
 	buf_finish(&text);
+	return rc;
 }
 
 static int print_findings(struct sheet *sheet, struct store *store, const struct target_row *target,
@@ -261,10 +265,11 @@ static int print_findings(struct sheet *sheet, struct store *store, const struct
 			continue;
 		if (brief && row.expected)
 			left_out++;
-		else
-			print_finding(sheet, store, &row);
+		else if ((rc = print_finding(sheet, store, &row, err)) != 0)
+			break;
 	}
-	if (left_out) {
+	store_query_end(&q);
+	if (rc == 0 && left_out) {
 		buf_string(sheet->out, "\n  ");
 		sheet_count(sheet->out, left_out, "expected finding");
 		buf_string(sheet->out,

@@ -22,7 +22,11 @@
  *     "faults": [{"name", "passages", "recoveries", "crashes", "reachable"}],
  *     "findings": [{"id", "fingerprint", "rule": "O2", "rules": ["O2"], "title", "cause",
  *                   "source", "before", "after", "profiles": [], "minimal": [], "state",
- *                   "states", "found_after", "expected", "explanation"}],
+ *                   "states", "found_after", "expected", "explanation",
+ *                   "witnesses": [{"file_system", "outcome": "witnessed" | "same rule" |
+ *                                    "not seen" | "not tried",
+ *                                  "kernel", "options", "made", "seed", "states", "variants",
+ *                                  "variant", "blocks", "text"}]}],
  *     "inconclusive_states": [{"state", "text"}]
  *   }]
  * }
@@ -40,6 +44,12 @@
  * are the ones that passed it; "crashes" are the states that stand for a crash at it or after it
  * and before the next.  "found_after": states of the target looked at until the first of them.
  *
+ * "witnesses": real file systems on which the finding was looked for.  "witnessed": it left the
+ * very files of the finding's state; "same rule": other files, which break one of "rules" too;
+ * "not seen": neither, in so many "states" of a recorded disk, of so many "variants" of timing,
+ * which does not say that it cannot be.  "variant" is the timing that showed it, "blocks" what
+ * the disk had kept and lost then, "text" what recovery said, or why it was not tried.
+ *
  * Members may be added without a new version; one that goes or changes its meaning raises it. */
 #include "json.h"
 
@@ -50,6 +60,7 @@
 #include "finding.h"
 #include "rules.h"
 #include "summary.h"
+#include "witnesses.h"
 
 enum { FORMAT_VERSION = 1, INCONCLUSIVE_MAX = 1000 };
 
@@ -153,7 +164,8 @@ void json_format(struct json *json, const char *format)
 	json_number(json, "version", FORMAT_VERSION);
 }
 
-void json_finding(struct json *json, const char *name, const struct finding_row *row)
+int json_finding(struct json *json, const char *name, struct store *store,
+		 const struct finding_row *row, struct err *err)
 {
 	struct buf rules = {0};
 	json_open(json, name, '{');
@@ -174,8 +186,10 @@ void json_finding(struct json *json, const char *name, const struct finding_row 
 	json_count(json, "found_after", row->found_after);
 	json_bool(json, "expected", row->expected);
 	json_text(json, "explanation", row->explanation);
+	int rc = witnesses_list(json, store, row->id, err);
 	json_close(json, '}');
 	buf_finish(&rules);
+	return rc;
 }
 
 void json_campaign(struct json *json, const char *name, const struct campaign_row *row,
@@ -311,9 +325,13 @@ static int finding_list(struct json *json, struct store *store, const struct tar
 	struct finding_row row;
 	int rc;
 	json_open(json, "findings", '[');
-	while ((rc = store_next_finding(store, &q, target->campaign, &row, err)) == 1)
+	while ((rc = store_next_finding(store, &q, target->campaign, &row, err)) == 1) {
 		if (row.target == target->id)
-			json_finding(json, NULL, &row);
+			rc = json_finding(json, NULL, store, &row, err);
+		if (rc < 0)
+			break;
+	}
+	store_query_end(&q);
 	json_close(json, ']');
 	return rc;
 }

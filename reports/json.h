@@ -25,8 +25,10 @@ void json_words(struct json *json, const char *name, const char *list);
 /* "format": "powercut-…" and "version", the first members of every document. */
 void json_format(struct json *json, const char *format);
 
-/* A finding as an object, shared by the report, show and the list. */
-void json_finding(struct json *json, const char *name, const struct finding_row *row);
+/* A finding as an object, with its witnesses; shared by the report, show and the list.  0 or
+ * an error of the store. */
+int json_finding(struct json *json, const char *name, struct store *store,
+		 const struct finding_row *row, struct err *err);
 /* A campaign with its verdict. */
 void json_campaign(struct json *json, const char *name, const struct campaign_row *row,
 		   const struct report_summary *summary);

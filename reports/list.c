@@ -74,14 +74,15 @@ static void finding_text(struct sheet *sheet, const struct finding_row *row,
 	buf_finish(&text);
 }
 
-static void finding_object(struct json *json, const struct finding_row *row,
-			   const struct target_row *target)
+static int finding_object(struct json *json, struct store *store, const struct finding_row *row,
+			  const struct target_row *target, struct err *err)
 {
 	json_open(json, NULL, '{');
 	json_number(json, "campaign", target->campaign);
 	json_text(json, "target", target->name);
-	json_finding(json, "finding", row);
+	int rc = json_finding(json, "finding", store, row, err);
 	json_close(json, '}');
+	return rc;
 }
 
 int report_list_findings(struct store *store, int64_t campaign,
@@ -104,12 +105,12 @@ int report_list_findings(struct store *store, int64_t campaign,
 	}
 	while ((rc = store_next_finding(store, &q, campaign, &row, err)) == 1) {
 		rc = store_get_target(store, row.target, &target, err);
+		if (rc == 0 && as_json)
+			rc = finding_object(&json, store, &row, &target, err);
+		else if (rc == 0)
+			finding_text(&sheet, &row, &target);
 		if (rc)
 			break;
-		if (as_json)
-			finding_object(&json, &row, &target);
-		else
-			finding_text(&sheet, &row, &target);
 	}
 	if (as_json) {
 		json_close(&json, ']');

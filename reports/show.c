@@ -6,6 +6,7 @@
 #include "json.h"
 #include "sheet.h"
 #include "summary.h"
+#include "witnesses.h"
 
 enum { PREFIX_MIN = 4, NAMED_MAX = 5 };
 
@@ -241,14 +242,16 @@ static int show_text(struct sheet *sheet, struct store *store, const struct find
 	print_heading(sheet, finding);
 	print_explanation(sheet, finding);
 	int rc = print_state(sheet, store, finding, target, parent, err);
+	if (rc == 0)
+		rc = witnesses_block(sheet, store, finding->id, err);
 	print_target(sheet, target);
 	if (*finding->state)
 		print_commands(sheet, store, finding, parent);
 	return rc;
 }
 
-static void show_json(struct buf *out, const struct finding_row *finding,
-		      const struct target_row *target, const char *parent)
+static int show_json(struct buf *out, struct store *store, const struct finding_row *finding,
+		     const struct target_row *target, const char *parent, struct err *err)
 {
 	struct json json = {.out = out};
 	json_open(&json, NULL, '{');
@@ -261,8 +264,9 @@ static void show_json(struct buf *out, const struct finding_row *finding,
 	json_bits(&json, "seed", target->seed);
 	/* The state whose recovery was crashed in turn; "" where there was one crash only. */
 	json_text(&json, "after", parent);
-	json_finding(&json, "finding", finding);
+	int rc = json_finding(&json, "finding", store, finding, err);
 	json_close(&json, '}');
+	return rc;
 }
 
 int report_show(struct store *store, const char *what, const struct report_options *options,
@@ -284,7 +288,7 @@ int report_show(struct store *store, const char *what, const struct report_optio
 	if (rc == 0)
 		rc = find_parent(store, finding.state, &parent, err);
 	if (rc == 0 && options && options->json)
-		show_json(out, &finding, &target, buf_text(&parent));
+		rc = show_json(out, store, &finding, &target, buf_text(&parent), err);
 	else if (rc == 0)
 		rc = show_text(&sheet, store, &finding, &target, buf_text(&parent), err);
 	buf_finish(&parent);

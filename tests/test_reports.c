@@ -192,10 +192,48 @@ static struct finding_row known_problem(int64_t target)
 	};
 }
 
+static void add_witness(int64_t finding, const char *file_system, const char *outcome,
+			uint64_t states, const char *variant, const char *blocks, const char *text)
+{
+	bool tried = strcmp(outcome, "not tried") != 0;
+	struct witness_row row = {
+		.finding = finding,
+		.file_system = file_system,
+		.kernel = tried ? "6.18.44 x86_64" : "",
+		.options = tried ? "mkfs -b 4096; mount data=ordered,noauto_da_alloc" : "",
+		.made = "2024-05-02T08:00:00Z",
+		.seed = UINT64_MAX,
+		.states = states,
+		.variants = tried ? 6 : 0,
+		.outcome = outcome,
+		.variant = variant,
+		.blocks = blocks,
+		.text = text,
+	};
+	ok(store_add_witness(store, &row, &failure));
+}
+
+/* One of each outcome, and one more that is seen. */
+static void add_witnesses(int64_t finding)
+{
+	add_witness(finding, "ext4", "witnessed", 77, "commit",
+		    "keeps 12 of 14 writes since the last flush; loses 4 KiB at 0x12000, 8 KiB at "
+		    "0x40000",
+		    "O2: key k07 is missing");
+	add_witness(finding, "ext4-noda", "witnessed", 5, "plain", "keeps 1 of 2 writes",
+		    "O2: key k07 is missing");
+	add_witness(finding, "btrfs", "same rule", 312, "unrelated fsync", "keeps all writes",
+		    "O2: key k03 is missing");
+	add_witness(finding, "xfs", "not seen", 1240, "", "", "");
+	add_witness(finding, "ext4-lock", "not tried", 0, "", "",
+		    "the kernel knows no dioread_lock");
+}
+
 static void add_findings(int64_t target)
 {
 	struct finding_row row = lost_segment(target);
 	ok(store_add_finding(store, &row, &failure));
+	add_witnesses(row.id);
 	row = known_problem(target);
 	ok(store_add_finding(store, &row, &failure));
 	struct outcome_row outcome = {
@@ -723,6 +761,16 @@ static int64_t add_hostile(void)
 				      .state = hostile,
 				      .explanation = hostile};
 	ok(store_add_finding(store, &finding, &failure));
+	struct witness_row witness = {.finding = finding.id,
+				      .file_system = hostile,
+				      .kernel = hostile,
+				      .options = hostile,
+				      .made = hostile,
+				      .outcome = "witnessed",
+				      .variant = hostile,
+				      .blocks = hostile,
+				      .text = hostile};
+	ok(store_add_witness(store, &witness, &failure));
 	target.expected = "";
 	for (int i = 0; i < REPORT_FULL_MAX; i++)
 		ok(store_add_target(store, &target, &failure));
@@ -841,6 +889,11 @@ START_TEST(the_json_documents_are_valid_and_say_what_they_are)
 	ok(report_show(store, "3f2a9", &json, &out, &failure));
 	ck_assert_str_eq(python(&out, "d[\"format\"], d[\"finding\"][\"rule\"]"),
 			 "('powercut-finding', 'O2')");
+	ck_assert_str_eq(
+		python(&out,
+		       "[(w[\"file_system\"], w[\"outcome\"], w[\"states\"], w[\"seed\"]) for w in "
+		       "d[\"finding\"][\"witnesses\"]][3]"),
+		"('xfs', 'not seen', 1240, '18446744073709551615')");
 	buf_clear(&out);
 	ok(report_list_campaigns(store, &json, &out, &failure));
 	ck_assert_str_eq(python(&out, "d[\"format\"], len(d[\"campaigns\"])"),
@@ -849,6 +902,9 @@ START_TEST(the_json_documents_are_valid_and_say_what_they_are)
 	ok(report_list_findings(store, campaign, &json, &out, &failure));
 	ck_assert_str_eq(python(&out, "d[\"format\"], len(d[\"findings\"])"),
 			 "('powercut-findings', 2)");
+	ck_assert_str_eq(python(&out, "[len(f[\"finding\"][\"witnesses\"]) for f in "
+				      "d[\"findings\"]]"),
+			 "[5, 0]");
 	buf_finish(&out);
 }
 END_TEST

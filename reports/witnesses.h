@@ -1,0 +1,20 @@
+/* What reports say of a finding's witnesses: real file systems on which it was looked
+ * for.  A state that was not seen may still be possible, and none of these says
+ * otherwise. */
+#ifndef POWERCUT_WITNESSES_H
+#define POWERCUT_WITNESSES_H
+
+#include "json.h"
+#include "sheet.h"
+
+/* A line of a finding, "witnessed on ext4; not seen on xfs (1,240 states)"; nothing where
+ * none was looked for.  0 or an error of the store, as of the others. */
+int witnesses_line(struct sheet *sheet, struct store *store, int64_t finding, struct err *err);
+
+/* A block with all there is to say of each. */
+int witnesses_block(struct sheet *sheet, struct store *store, int64_t finding, struct err *err);
+
+/* The member "witnesses", a list. */
+int witnesses_list(struct json *json, struct store *store, int64_t finding, struct err *err);
+
+#endif
