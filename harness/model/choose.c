@@ -716,6 +716,13 @@ void state_restore(struct model *model, const struct state *wanted, uint32_t obj
 	walk_finish(&walk);
 }
 
+void state_newest(struct model *model, struct state *state, struct buf *held)
+{
+	struct walk walk = {.model = model, .held = held, .answer = answer_newest};
+	walk_run(&walk, state);
+	walk_finish(&walk);
+}
+
 static uint64_t answer_replay(struct walk *walk, uint64_t bound)
 {
 	struct bits *bits = walk->arg;

@@ -64,6 +64,12 @@ int state_from_id(struct model *model, const char *id, struct state *state, stru
 void state_restore(struct model *model, const struct state *wanted, uint32_t object,
 		   struct state *state, struct buf *held);
 
+/* The state in which all that is not yet decided is as new as it can be, with no
+ * block torn.  model_pending must have been asked at this point while nothing was
+ * decided.  The model is left decided; held is the storage for state->held, the
+ * caller's to finish. */
+void state_newest(struct model *model, struct state *state, struct buf *held);
+
 /* The profile that an ID names, or NULL. */
 const struct profile *state_id_profile(const char *id);
 

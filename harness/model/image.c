@@ -68,6 +68,11 @@ static void subtract(struct digest *sum, struct digest d)
 	sum->hi -= d.hi;
 }
 
+const struct ops *image_ops(const struct image *image)
+{
+	return image->ops;
+}
+
 uint32_t image_version(const struct image *image, uint32_t object)
 {
 	return image->version[object];

@@ -61,6 +61,9 @@ void image_goto(struct image *image, const struct state *state);
 
 struct digest image_digest(const struct image *image);
 
+/* What the image is of. */
+const struct ops *image_ops(const struct image *image);
+
 /* What the last image_goto changed; valid until the next one. */
 const struct image_change *image_changes(const struct image *image, size_t *n);
 
