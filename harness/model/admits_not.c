@@ -155,7 +155,7 @@ static void put_file(const struct words *w, uint32_t node)
 	} else if (nearest.block < seen_node(w->s->seen, node)->n_blocks) {
 		put_block(w, nearest.ino, nearest.size_version, node, nearest.block);
 	} else {
-		buf_string(w->out, ", and its blocks do not go together");
+		buf_string(w->out, ", which its blocks do not go with");
 	}
 }
 
