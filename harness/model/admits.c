@@ -151,6 +151,37 @@ static bool tear_by_digest(struct search *s, const struct layers *l, struct dige
 	return false;
 }
 
+/* Works out which sectors of all versions that a block may have look like those seen,
+ * where their bytes are known.  A tear takes each sector from one of two versions, so
+ * most pairs need no closer look. */
+static void match_sectors(struct search *s, uint32_t object, uint32_t size_version, uint32_t node,
+			  uint32_t block)
+{
+	struct matches *m = &s->matches;
+	const uint8_t *bytes = seen_data(s->seen, node, block);
+	uint32_t low = s->model->low[object], high = s->model->high[object];
+	if (m->set && m->object == object && m->size_version == size_version && m->node == node &&
+	    m->low == low && m->high == high)
+		return;
+	*m = (struct matches){object, size_version, node, low, high, m->set, m->cap};
+	m->set = mem_grow(m->set, &m->cap, high - low + 1, 1);
+	for (uint32_t v = low; v <= high; v++) {
+		uint8_t version[BLOCK_BYTES], set = 0;
+		ops_content(s->ops, object, v, version);
+		hide(s, object, v, size_version, visible_bytes(s, node, block), version);
+		for (size_t i = 0; i < BLOCK_SECTORS; i++)
+			set |= (uint8_t)(sector_is(bytes, version, i) << i);
+		m->set[v - low] = set;
+	}
+}
+
+/* Whether each sector seen may come from one of two versions. */
+static bool may_be_torn(const struct search *s, uint32_t newer, uint32_t older)
+{
+	const struct matches *m = &s->matches;
+	return (m->set[newer - m->low] | m->set[older - m->low]) == UINT8_MAX;
+}
+
 /* A tear of a version of a block that reads as what was seen. */
 static bool find_tear(struct search *s, uint32_t object, uint32_t version, uint32_t size_version,
 		      uint32_t node, uint32_t block, struct tear *tear)
@@ -160,9 +191,13 @@ static bool find_tear(struct search *s, uint32_t object, uint32_t version, uint3
 	uint64_t visible = visible_bytes(s, node, block);
 	struct layers l;
 	uint8_t set = 0;
+	if (bytes)
+		match_sectors(s, object, size_version, node, block);
 	ops_content(s->ops, object, version, l.newer);
 	hide(s, object, version, size_version, visible, l.newer);
 	for (uint32_t u = version; u-- > s->model->low[object];) {
+		if (bytes && !may_be_torn(s, version, u))
+			continue;
 		if (!spend(s))
 			return false;
 		l.differing = ops_sectors_differing(s->ops, object, version, u);
@@ -757,6 +792,7 @@ void search_finish(struct search *s)
 	free(s->decided);
 	free(s->bindings);
 	free(s->choices);
+	free(s->matches.set);
 }
 
 enum admitted model_admits(struct model *model, const struct seen *seen, uint64_t work,

@@ -40,6 +40,13 @@ struct choice {
 	uint32_t last_fit;
 };
 
+/* Which sectors of each version of a block look like those seen, a bit each. */
+struct matches {
+	uint32_t object, size_version, node, low, high; /* what it was worked out for */
+	uint8_t *set;					/* by version, from low */
+	size_t cap;
+};
+
 /* Where a search that failed came farthest: what then had no version left. */
 struct trouble {
 	size_t depth;		   /* 0: there is none */
@@ -67,6 +74,7 @@ struct search {
 	struct choice *choices;
 	size_t n_choices, choices_cap;
 	struct tear tear;
+	struct matches matches;
 	struct trouble trouble;
 };
 
