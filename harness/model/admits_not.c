@@ -127,12 +127,13 @@ static bool find_nearest(const struct words *w, uint32_t node, struct nearest *n
 	return found;
 }
 
+/* The sizes that the newest candidate may have, of which one is a file. */
 static void put_sizes(const struct words *w)
 {
 	const struct search *s = w->s;
-	uint32_t ino = 0;
-	for (uint32_t i = 0; i < count_versions(w) && !ino; i++)
-		ino = candidate(w, i);
+	uint32_t i = 0, ino = candidate(w, i);
+	while (!ino || s->ops->inodes[ino].type != INODE_FILE)
+		ino = candidate(w, ++i);
 	uint32_t size = s->ops->inodes[ino].size_object;
 	uint32_t high = s->model->high[size], low = s->model->low[size];
 	buf_printf(w->out, " (it may have %" PRIu64, ops_size(s->ops, size, high));
@@ -252,7 +253,7 @@ static void put_conflict(struct words *w, const struct trouble *t)
 	}
 	buf_string(w->out, seen_path(s->seen, t->node));
 	if (s->ops->objects[t->object].kind == OBJECT_ENTRY)
-		buf_string(w->out, " as it is");
+		buf_string(w->out, ", as it is,");
 	else if (t->block == NONE)
 		buf_printf(w->out, "'s size of %" PRIu64, seen_node(s->seen, t->node)->size);
 	else
