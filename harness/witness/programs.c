@@ -3,7 +3,10 @@
  * The maker keeps the tree as the calls leave it, so that each call can be done.
  * Half of the calls come in idioms: sequences that storage engines use, whole or cut
  * short, in which most of what file systems do differently lies.  The others are
- * single calls.  One file in two is that which was touched last. */
+ * single calls.  One file in two is that which was touched last.
+ *
+ * No call has two arguments that ask the generator of numbers: compilers differ in the
+ * order of arguments, and a seed is one program everywhere. */
 #include "programs.h"
 
 #include <stdlib.h>
@@ -387,6 +390,12 @@ static void maybe_sync_directory(struct maker *m, uint32_t dir)
 		on_inode(m, chance(m, 3, 4) ? "fsync" : "fdatasync", dir);
 }
 
+static void write_anywhere(struct maker *m, const char *verb, uint32_t ino)
+{
+	uint64_t offset = pick_offset(m, m->inodes[ino].size), length = pick_length(m);
+	write_at(m, verb, ino, offset, length);
+}
+
 /* ---- single calls at random; what is not possible makes none ---- */
 
 static void any_creat(struct maker *m)
@@ -408,12 +417,9 @@ static void any_write(struct maker *m)
 {
 	uint32_t ino = pick_file(m);
 	uint64_t sync = below(m, 10);
+	const char *verb = sync == 0 ? "sync-write" : sync < 3 ? "dsync-write" : "write";
 	if (ino)
-		write_at(m,
-			 sync == 0  ? "sync-write"
-			 : sync < 3 ? "dsync-write"
-				    : "write",
-			 ino, pick_offset(m, m->inodes[ino].size), pick_length(m));
+		write_anywhere(m, verb, ino);
 }
 
 static void any_append(struct maker *m)
@@ -581,7 +587,8 @@ static void any_sync(struct maker *m)
 
 static void any_directory_sync(struct maker *m)
 {
-	on_inode(m, chance(m, 3, 4) ? "fsync" : "fdatasync", pick_directory(m));
+	uint32_t dir = pick_directory(m);
+	on_inode(m, chance(m, 3, 4) ? "fsync" : "fdatasync", dir);
 }
 
 static void any_hint(struct maker *m)
@@ -645,7 +652,7 @@ static void sync_other(struct maker *m)
 	if (one && chance(m, 1, 2))
 		fill(m, one);
 	if (chance(m, 1, 2))
-		write_at(m, "write", ino, pick_offset(m, m->inodes[ino].size), pick_length(m));
+		write_anywhere(m, "write", ino);
 	on_inode(m, chance(m, 1, 2) ? "fsync" : "fdatasync", ino);
 }
 
@@ -684,7 +691,7 @@ static void write_after_rename(struct maker *m)
 	if (!m->recent)
 		return;
 	uint32_t ino = m->recent;
-	write_at(m, "write", ino, pick_offset(m, m->inodes[ino].size), pick_length(m));
+	write_anywhere(m, "write", ino);
 	maybe_sync(m, ino);
 }
 
@@ -757,7 +764,8 @@ static void allocate_and_write(struct maker *m)
 	if (!keep)
 		grow(m, ino, size + 4 * BLOCK_BYTES);
 	maybe_sync(m, ino);
-	write_at(m, chance(m, 1, 4) ? "dsync-write" : "write", ino, size, pick_length(m));
+	const char *verb = chance(m, 1, 4) ? "dsync-write" : "write";
+	write_at(m, verb, ino, size, pick_length(m));
 	maybe_sync(m, ino);
 }
 
