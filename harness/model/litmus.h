@@ -32,7 +32,7 @@ struct litmus {
 	bool after;	   /* only the crash after the last call, else at any moment */
 	const char *asks;  /* the question in words: "b is empty" */
 	bool (*shows)(const struct seen *seen); /* the question; litmus_shows asks it */
-	const char *expected; /* for each column: 'y', some crash state shows it, or 'n', none may */
+	const char *expected; /* a letter a column: 'y', some crash state shows it; 'n', none */
 };
 
 /* Ends with a NULL name. */

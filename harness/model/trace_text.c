@@ -165,8 +165,12 @@ static int repeated(struct parser *p, struct buf *out)
 	if (n > 1u << 30)
 		return FAIL(p, "data: more than 1 GiB");
 	p->at = end;
-	for (uint64_t i = 0; i < n; i++)
-		buf_byte(out, c);
+	uint8_t run[512];
+	memset(run, c, sizeof run);
+	for (uint64_t part; n > 0; n -= part) {
+		part = n < sizeof run ? n : sizeof run;
+		buf_append(out, run, part);
+	}
 	return 0;
 }
 

@@ -11,6 +11,8 @@
  *   rename OLDPATH PATH         exchange PATH PATH
  *   write PATH OFFSET DATA      append PATH DATA
  *   dsync-write PATH OFFSET DATA                    sync-write PATH OFFSET DATA
+ *   store PATH OFFSET DATA      store-too PATH OFFSET DATA (seen in the same look)
+ *   msync PATH OFFSET LENGTH
  *   truncate PATH SIZE          hint PATH           open PATH
  *   fallocate PATH OFFSET LENGTH [keep]             zero PATH OFFSET LENGTH [keep]
  *   fsync PATH                  fdatasync PATH      sync
