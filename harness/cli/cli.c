@@ -11,8 +11,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "mem.h"
+
 enum {
 	OPTIONS_MAX = 48,
+	FILE_MAX = 1 << 20,
 	LONG_OPTION = 256, /* and above: no character, so no short option */
 };
 
@@ -166,6 +169,29 @@ int cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *val
 			       "\"%s\" is not a number from %" PRIu64 " to %" PRIu64, text, min,
 			       max);
 	return ERR_OK;
+}
+
+int cli_read_file(const char *path, char **text, struct err *err)
+{
+	FILE *f = fopen(path, "re");
+	struct buf all = {0};
+	char part[4096];
+	size_t n;
+	*text = NULL;
+	while (f && (n = fread(part, 1, sizeof part, f)) > 0 && all.len <= FILE_MAX)
+		buf_append(&all, part, n);
+	if (!f || ferror(f)) {
+		err_sys(err, "%s", path);
+		err->code = ERR_USAGE;
+	} else if (all.len > FILE_MAX || memchr(buf_text(&all), 0, all.len)) {
+		err_set(err, ERR_USAGE, "%s is no text of 1 MiB at most", path);
+	} else {
+		*text = mem_dup(buf_text(&all), all.len);
+	}
+	if (f)
+		fclose(f);
+	buf_finish(&all);
+	return *text ? ERR_OK : err->code;
 }
 
 int cli_print(const struct buf *out, int code)

@@ -51,6 +51,9 @@ int cli_parse_size(const char *text, uint64_t *bytes, struct err *err);
 int cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *value,
 		     struct err *err);
 
+/* The text of a file, of 1 MiB at most, the caller's to free.  ERR_USAGE names the file and why. */
+int cli_read_file(const char *path, char **text, struct err *err);
+
 /* Writes all of it to standard output; the exit code to use: code, or 70 where
  * it could not be written (a closed pipe counts as written). */
 int cli_print(const struct buf *out, int code);

@@ -16,6 +16,7 @@
 	X(claims)                                                                                  \
 	X(list)                                                                                    \
 	X(trace)                                                                                   \
+	X(fidelity)                                                                                \
 	X(driver_test)                                                                             \
 	X(bench)
 

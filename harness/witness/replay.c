@@ -683,6 +683,24 @@ uint32_t replay_file(const struct replay *r, uint64_t choice)
 			return ino;
 }
 
+void replay_rest(struct replay *r)
+{
+	for (uint32_t ino = 0; ino <= r->trace->n_inodes; ino++) {
+		if (r->files[ino].fd >= 0)
+			close(r->files[ino].fd);
+		r->files[ino].fd = -1;
+	}
+	if (r->root >= 0)
+		close(r->root);
+	r->root = -1;
+}
+
+int replay_resume(struct replay *r, int dir, struct err *err)
+{
+	r->root = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return r->root < 0 ? err_sys(err, "cannot open the directory of a replay") : ERR_OK;
+}
+
 void replay_destroy(struct replay *r)
 {
 	if (!r)

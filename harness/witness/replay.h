@@ -58,6 +58,10 @@ int replay_open(struct replay *replay, uint32_t ino);
 /* The number of an existing, named regular file of the trace, chosen by `choice` (any
  * number); 0 if there is none. */
 uint32_t replay_file(const struct replay *replay, uint64_t choice);
+/* Closes all descriptors, so that the file system can be unmounted; for a replay that has not
+ * run yet.  replay_resume goes on in dir, the same directory mounted anew.  ERR_IO. */
+void replay_rest(struct replay *replay);
+int replay_resume(struct replay *replay, int dir, struct err *err);
 /* Closes everything.  NULL is fine. */
 void replay_destroy(struct replay *replay);
 
