@@ -30,9 +30,10 @@ enum admitted {
 enum admitted model_admits(struct model *model, const struct seen *seen, uint64_t work,
 			   struct state *state, struct buf *held);
 
-/* For people, after a "no": in what the tree differs from the nearest that the
- * search came to ("b has 3000 bytes of zeros, which no version of it has").
- * Appends. */
+/* For people, after a "no", at the same point: the first name, size or block that no
+ * version explains ("b has 3000 bytes, which no version of it has (it may have 5000 or
+ * 0)"), or, where each is possible by itself, the one at which the search came to its
+ * end.  Appends. */
 void model_admits_not(struct model *model, const struct seen *seen, struct buf *out);
 
 #endif
