@@ -14,13 +14,17 @@ struct reference {
 	uint32_t point;
 	bool lost;
 	uint32_t *newest;
-	uint32_t *floor;      /* by object: what syncs have put on disk, and no more */
-	uint32_t *certain;    /* by object: the least version in any legal state */
-	uint32_t *certain_at; /* [micro * n_objects + object]: as it was when micro was issued */
-	uint32_t *newest_at;  /* the same of newest */
-	bool *overtook;	      /* by micro-op: M4 and M8 ask nothing of it */
-	bool *split;	      /* by micro-op: its partner may have stayed behind (M9) */
-	uint32_t *vectors;    /* the legal combinations */
+	uint32_t *floor;       /* by object: what syncs have put on disk, and no more */
+	uint32_t *certain;     /* by object: the least version in any legal state */
+	uint32_t *certain_at;  /* [micro * n_objects + object]: as it was when micro was issued */
+	uint32_t *newest_at;   /* the same of newest */
+	uint32_t *nameless;    /* by object: what was synced when its inode had no name */
+	uint32_t *nameless_at; /* the same when micro was issued */
+	bool *overtook;	       /* by micro-op: M4 asks nothing of it */
+	bool *logged;	       /* by inode: what changes its names overtakes */
+	bool *closed;	       /* by inode: scratch */
+	bool *split;	       /* by micro-op: its partner may have stayed behind (M9) */
+	uint32_t *vectors;     /* the legal combinations */
 	size_t n_vectors, vectors_cap;
 	uint32_t *keys;
 	size_t n_keys, keys_cap;
@@ -98,7 +102,9 @@ static bool over_mask(const struct reference *r, uint32_t i, uint32_t k)
 	for (uint32_t n = inode->masks;
 	     o->kind == OBJECT_BLOCK && n < inode->masks + inode->n_masks; n++)
 		if (ops->masks[n].micro == k && k < i && ops->masks[n].from < end &&
-		    ops->masks[n].to > start)
+		    ops->masks[n].to > start &&
+		    (r->profile->tail_waits ||
+		     (ops->masks[n].from <= start && ops->masks[n].to >= end)))
 			return true;
 	return false;
 }
@@ -119,6 +125,19 @@ static bool must_empty(const struct reference *r, uint32_t i, uint32_t k)
  * M9, the tree. */
 static bool asks_for(const struct reference *r, uint32_t i, uint32_t k)
 {
+	const struct micro *later = &r->ops->micros[i], *earlier = &r->ops->micros[k];
+	const struct object *o = &r->ops->objects[earlier->object];
+	/* The zeros at the ends of a range. */
+	if (r->profile->journal && k < i && later->event == earlier->event &&
+	    r->ops->trace->events[later->event].kind == EVENT_ZERO && o->kind == OBJECT_BLOCK &&
+	    r->ops->objects[later->object].kind == OBJECT_SIZE)
+		return true;
+	/* A name, and what was synced before the inode had one. */
+	if (r->ops->objects[later->object].kind == OBJECT_ENTRY && later->ino &&
+	    o->kind != OBJECT_ENTRY && o->ino == later->ino &&
+	    later->version <= r->newest[later->object] &&
+	    earlier->version <= r->nameless_at[(size_t)i * r->ops->n_objects + earlier->object])
+		return true;
 	return (r->ops->micros[i].partner == k && !r->split[i]) || over_mask(r, i, k) ||
 	       must_empty(r, i, k);
 }
@@ -152,16 +171,19 @@ static bool keeps_size(const struct reference *r, const uint32_t *v)
 		if (o->kind != OBJECT_SIZE || v[i] == 0 ||
 		    !(micro_of(r, i, v[i])->flags & MICRO_GROWTH))
 			continue;
-		/* The block in which the size ends, and its data just before. */
+		/* The block in which the size ends, and its data then. */
 		uint32_t at = ops_micro(ops, i, v[i]);
-		const struct micro *data = &ops->micros[at - 1];
-		uint32_t needed = data->version;
 		uint64_t old = ops_size(ops, i, v[i] - 1);
 		uint64_t block_start = (ops_size(ops, i, v[i]) - 1) / BLOCK_BYTES * BLOCK_BYTES;
+		uint32_t block =
+			ops_block_object(ops, o->ino, (uint32_t)(block_start / BLOCK_BYTES));
+		if (block == NONE)
+			continue;
+		uint32_t needed = r->newest_at[(size_t)at * ops->n_objects + block];
 		if (r->profile->size == SIZE_NEW && old > block_start &&
 		    old < block_start + BLOCK_BYTES)
-			needed = allocated_at(r, data->object, data->version);
-		if (v[data->object] < needed)
+			needed = allocated_at(r, block, needed);
+		if (v[block] < needed)
 			return false;
 	}
 	return true;
@@ -184,8 +206,6 @@ static bool keeps_replacement(const struct reference *r, const uint32_t *v)
 			if (o->kind == OBJECT_ENTRY || o->ino != m->ino || v[k] >= then[k])
 				continue;
 			if (o->kind == OBJECT_SIZE)
-				return false;
-			if (r->profile->replace == REPLACE_WAITS_UNLESS_DIRSYNC)
 				return false;
 			/* ext4: only blocks whose place on disk is not yet certain. */
 			if (r->profile->replace == REPLACE_WAITS &&
@@ -402,41 +422,62 @@ static bool is_rename(const struct micro *m)
 	return m->partner != NONE;
 }
 
+static bool is_exchange(const struct reference *r, const struct micro *m)
+{
+	return is_rename(m) && m->ino && r->ops->micros[m->partner].ino;
+}
+
+/* The micro-op that made an inode, where it did not exist at the start. */
+static const struct micro *made_by(const struct reference *r, uint32_t ino)
+{
+	for (uint32_t i = 0; i < r->ops->n_objects; i++)
+		if (r->ops->objects[i].kind == OBJECT_ENTRY && r->ops->objects[i].block == ino)
+			return NULL;
+	for (uint32_t i = 0; i < r->ops->n_micros; i++)
+		if (issued(r, i) && r->ops->micros[i].ino == ino &&
+		    r->ops->objects[r->ops->micros[i].object].kind == OBJECT_ENTRY)
+			return &r->ops->micros[i];
+	return NULL;
+}
+
+/* A name that overtakes lets the other halves of what it named before be. */
+static void reach_name(struct syncing *s, const struct micro *named)
+{
+	struct reference *r = s->r;
+	for (uint32_t i = 0; r->profile->order == ORDER_OVERTAKE && i < r->ops->n_micros; i++) {
+		const struct micro *m = issued(r, i);
+		if (m && m->object == named->object && m->version < named->version && pending(s, m))
+			r->split[i] = true;
+	}
+	reach(s, named);
+}
+
 /* M6 */
 static void reach_names(struct syncing *s, uint32_t ino, enum rule_names rule, int depth)
 {
 	struct reference *r = s->r;
-	const struct micro *created = NULL, *renamed = NULL;
-	bool at_start = false;
+	const struct micro *created = made_by(r, ino), *renamed = NULL;
 	if (rule == NAMES_NONE || ino == TRACE_ROOT || depth > 8)
 		return;
-	for (uint32_t i = 0; i < r->ops->n_objects; i++)
-		if (r->ops->objects[i].kind == OBJECT_ENTRY && r->ops->objects[i].block == ino) {
-			at_start = true;
-			reach_names(s, r->ops->objects[i].ino, rule, depth + 1);
-			if (rule == NAMES_CREATION)
-				return;
+	for (uint32_t round = 0; round < 2; round++)
+		for (uint32_t i = 0; i < r->ops->n_micros; i++) {
+			const struct micro *m = issued(r, i);
+			if (!m || m->ino != ino ||
+			    r->ops->objects[m->object].kind != OBJECT_ENTRY ||
+			    (!covers(s, m) && pending(s, m)) ||
+			    (is_exchange(r, m) && r->profile->exchange_unnamed))
+				continue;
+			if (round == 0 && is_rename(m))
+				renamed = m;
+			if (round == 0 || !(m == created ||
+					    (rule == NAMES_ALL && (m == renamed || !is_rename(m)))))
+				continue;
+			reach_name(s, m);
+			uint32_t dir = r->ops->objects[m->object].ino;
+			const struct micro *made = made_by(r, dir);
+			if (r->profile->order == ORDER_OVERTAKE && made && pending(s, made))
+				reach_names(s, dir, rule, depth + 1);
 		}
-	for (uint32_t i = 0; i < r->ops->n_micros; i++) {
-		const struct micro *m = issued(r, i);
-		if (!m || m->ino != ino || r->ops->objects[m->object].kind != OBJECT_ENTRY ||
-		    (!covers(s, m) && pending(s, m)))
-			continue;
-		if (!created && !at_start)
-			created = m;
-		if (is_rename(m))
-			renamed = m;
-	}
-	for (uint32_t i = 0; i < r->ops->n_micros; i++) {
-		const struct micro *m = issued(r, i);
-		if (!m || m->ino != ino || r->ops->objects[m->object].kind != OBJECT_ENTRY ||
-		    (!covers(s, m) && pending(s, m)))
-			continue;
-		if (m == created || (rule == NAMES_ALL && (m == renamed || !is_rename(m)))) {
-			reach(s, m);
-			reach_names(s, r->ops->objects[m->object].ino, rule, depth + 1);
-		}
-	}
 }
 
 /* M7, of the changes that this sync has put on disk so far. */
@@ -558,6 +599,40 @@ static void overtake(struct syncing *s)
 			r->overtook[i] = true;
 }
 
+/* All changes that are pending of the names of a file, of others that had or have these names,
+ * and so on. */
+static void let_names_overtake(struct syncing *s, uint32_t ino)
+{
+	struct reference *r = s->r;
+	const struct ops *ops = r->ops;
+	if (ino == 0 || r->closed[ino])
+		return;
+	r->closed[ino] = true;
+	for (uint32_t o = 0; o < ops->n_objects; o++) {
+		bool named = false;
+		for (uint32_t v = 0; ops->objects[o].kind == OBJECT_ENTRY && v <= r->newest[o]; v++)
+			named = named || ops_entry(ops, o, v) == ino;
+		for (uint32_t v = r->certain[o] + 1; named && v <= r->newest[o]; v++) {
+			uint32_t m = ops_micro(ops, o, v);
+			r->overtook[m] = true;
+			if (ops->micros[m].partner != NONE)
+				r->overtook[ops->micros[m].partner] = true;
+		}
+		for (uint32_t v = r->certain[o];
+		     named && r->certain[o] < r->newest[o] && v <= r->newest[o]; v++)
+			let_names_overtake(s, ops_entry(ops, o, v));
+	}
+}
+
+static bool named_now(const struct reference *r, uint32_t ino)
+{
+	for (uint32_t i = 0; i < r->ops->n_objects; i++)
+		if (r->ops->objects[i].kind == OBJECT_ENTRY &&
+		    ops_entry(r->ops, i, r->newest[i]) == ino)
+			return true;
+	return false;
+}
+
 static void sync_event(struct reference *r, uint32_t event)
 {
 	const struct event *e = &r->ops->trace->events[event];
@@ -569,10 +644,24 @@ static void sync_event(struct reference *r, uint32_t event)
 	bool names = e->kind == EVENT_FSYNC || e->flags & EVENT_FSYNC_TOO;
 	if ((e->kind == EVENT_WRITE || e->kind == EVENT_MSYNC) && e->length == 0)
 		goto done;
+	if (e->kind == EVENT_SYNC)
+		memset(r->logged, 0, r->ops->n_inodes + 1);
 	if (all) {
 		for (uint32_t i = 0; i < r->ops->n_micros; i++)
-			if (issued(r, i) && covers(&s, issued(r, i)))
+			if (issued(r, i) && covers(&s, issued(r, i)) &&
+			    (!r->profile->sync_flushes_log ||
+			     r->ops->objects[r->ops->micros[i].object].kind != OBJECT_BLOCK ||
+			     r->ops->micros[i].flags & MICRO_ALLOCATES))
 				reach(&s, issued(r, i));
+		goto done;
+	}
+	if (r->profile->nameless_unlogged && e->ino != TRACE_ROOT && !named_now(r, e->ino)) {
+		for (uint32_t i = 0; i < r->ops->n_micros; i++) {
+			const struct micro *m = issued(r, i);
+			const struct object *o = m ? &r->ops->objects[m->object] : NULL;
+			if (o && o->kind != OBJECT_ENTRY && o->ino == e->ino && covers(&s, m))
+				r->nameless[m->object] = m->version;
+		}
 		goto done;
 	}
 	if (e->kind == EVENT_WRITE)
@@ -585,6 +674,11 @@ static void sync_event(struct reference *r, uint32_t event)
 		reach_contents(&s, e->ino);
 	if (r->profile->journal && r->ops->inodes[e->ino].type == INODE_FILE)
 		reach_journal(&s, e->ino);
+	if (r->profile->order == ORDER_OVERTAKE) {
+		memset(r->closed, 0, r->ops->n_inodes + 1);
+		let_names_overtake(&s, e->ino);
+		r->logged[e->ino] = true;
+	}
 	reach_names(&s, e->ino, names ? r->profile->fsync : r->profile->fdatasync, 0);
 	if (r->profile->order == ORDER_OVERTAKE)
 		overtake(&s);
@@ -606,7 +700,11 @@ struct reference *reference_create(const struct ops *ops, const struct profile *
 	r->certain = mem_alloc(n, sizeof *r->certain);
 	r->certain_at = mem_alloc(n * m, sizeof *r->certain_at);
 	r->newest_at = mem_alloc(n * m, sizeof *r->newest_at);
+	r->nameless = mem_alloc(n, sizeof *r->nameless);
+	r->nameless_at = mem_alloc(n * m, sizeof *r->nameless_at);
 	r->overtook = mem_alloc(m, sizeof *r->overtook);
+	r->logged = mem_alloc((size_t)ops->n_inodes + 1, sizeof *r->logged);
+	r->closed = mem_alloc((size_t)ops->n_inodes + 1, sizeof *r->closed);
 	r->split = mem_alloc(m, sizeof *r->split);
 	find_vectors(r);
 	find_keys(r);
@@ -620,8 +718,12 @@ void reference_destroy(struct reference *r)
 	free(r->certain);
 	free(r->certain_at);
 	free(r->newest_at);
+	free(r->nameless);
+	free(r->nameless_at);
 	free(r->overtook);
 	free(r->split);
+	free(r->logged);
+	free(r->closed);
 	free(r->vectors);
 	free(r->keys);
 	free(r);
@@ -632,8 +734,13 @@ static void issue(struct reference *r, uint32_t micro)
 	const struct micro *m = &r->ops->micros[micro];
 	size_t n = r->ops->n_objects, at = micro * n;
 	memcpy(r->certain_at + at, r->certain, n * sizeof *r->certain);
+	memcpy(r->nameless_at + at, r->nameless, n * sizeof *r->nameless);
 	memcpy(r->newest_at + at, r->newest, n * sizeof *r->newest);
 	r->newest[m->object] = m->version;
+	if (r->profile->order == ORDER_OVERTAKE &&
+	    r->ops->objects[m->object].kind == OBJECT_ENTRY &&
+	    (r->logged[m->ino] || r->logged[m->old]))
+		r->overtook[micro] = true;
 }
 
 bool reference_advance(struct reference *r)

@@ -176,9 +176,9 @@ static const struct {
 	{"start-file f\nwrite f 0 a*0", ""},
 	/* Blocks that were cut off or punched are allocated anew; part of one is not. */
 	{"start-file f x*8192\ntruncate f 0\nwrite f 0 a*1", "sM|dAsG"},
-	{"start-file f x*8192\ntruncate f 100\nwrite f 0 a*1", "sM|d"},
+	{"start-file f x*8192\ntruncate f 100\nwrite f 0 a*1", "sMd|d"},
 	{"start-file f x*8192\nzero f 0 4096\nwrite f 0 a*1\nwrite f 4096 a*1", "sM|dA|d"},
-	{"start-file f x*8192\nzero f 0 4095\nwrite f 0 a*1", "sM|d"},
+	{"start-file f x*8192\nzero f 0 4095\nwrite f 0 a*1", "dsM|d"},
 	{"start-file f x*10\ntruncate f 10", ""},
 	{"start-file f x*10\nfallocate f 0 5", "sM"},
 	{"start-file f\nhint f\nopen f\nfsync f\nfault x\nbegin 1\nend 1\nnote hello", ""},
@@ -266,7 +266,7 @@ END_TEST
 START_TEST(masks_hide_what_is_older_than_they_are)
 {
 	struct traces_lowered l = traces_lower(
-		"start-file f o*8192\nzero f 100 50\nwrite f 4096 n*10\ntruncate f 4200");
+		"start-file f o*8192\nzero f 0 4096\nwrite f 4096 n*10\ntruncate f 4200");
 	uint32_t first, end, a = ops_block_object(l.ops, 2, 0), b = ops_block_object(l.ops, 2, 1);
 	ops_masks(l.ops, a, 0, 0, &first, &end);
 	ck_assert_uint_eq(end - first, 0);

@@ -184,9 +184,9 @@ const char *const litmus_columns[LITMUS_COLUMNS] = {
 const struct litmus litmus_table[] = {
 	/*                                                            i4lnxbp */
 	{"L1", "creat f\nwrite f 0 n*3000\nfsync f", true, "f is missing", f_missing, "nnnnnny"},
-	{"L2 empty", REPLACE "rename t b", false, "b is empty", b_empty, "nnnyyny"},
-	{"L2 zeros", REPLACE "rename t b", false, "b is zeros", b_zeros, "nynynny"},
-	{"L2", REPLACE "rename t b", false, "b is neither old nor new", b_neither, "nynyyny"},
+	{"L2 empty", REPLACE "rename t b", false, "b is empty", b_empty, "nnnyyyy"},
+	{"L2 zeros", REPLACE "rename t b", false, "b is zeros", b_zeros, "nynynyy"},
+	{"L2", REPLACE "rename t b", false, "b is neither old nor new", b_neither, "nynyyyy"},
 	{"L3", SAFE, false, "b is neither old nor new", b_neither, "nnnnnnn"},
 	{"L4", SAFE, true, "b is old", b_old, "yyyyyyy"},
 	{"L5", SAFE "fsync .", true, "b is old", b_old, "nnnnnnn"},
@@ -220,7 +220,7 @@ const struct litmus litmus_table[] = {
 	{"L22", "start-file f\nappend f n*4096\nappend f n*4096\ndsync-write f 8192 n*4096", true,
 	 "f has three blocks, the second is zeros", three_second_zeros, "nyyyyyy"},
 	{"L23", "start-file b o*2500\nstart-file t t*3000\nwrite t 0 n*3000\nrename t b", false,
-	 "b has the old bytes of t", b_has_t_old, "nyyyyny"},
+	 "b has the old bytes of t", b_has_t_old, "nyyyyyy"},
 	{"L24", "mkdir d\nmkdir e\nfsync e", true, "d is missing", d_missing, "nnnnnyy"},
 	{"L25", NAMELESS "fsync #2\nlink #2 f", false, "f is there in part", f_in_part, "nnnnnnn"},
 	{"L25 unsynced", NAMELESS "link #2 f", false, "f is there in part", f_in_part, "nyyyyyy"},
@@ -241,7 +241,7 @@ const struct litmus litmus_table[] = {
 	{"L31", "start-file f o*4096\nzero f 0 4096 keep\ncreat g", false,
 	 "g is there, f has its old bytes", g_before_hole, "nnnnnny"},
 	{"L32", "start-dir d\nstart-dir e\nstart-file d/x\nrename d e/d\nfsync e/d/x", true,
-	 "d/x is still there", dx_there, "nnnnnny"},
+	 "d/x is still there", dx_there, "nyyyyyy"},
 	{0},
 };
 

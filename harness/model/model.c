@@ -15,7 +15,7 @@
  *
  * M1 raises lows for good, and what is on disk for good leaves its sequence.
  * Where a profile lets what is fsynced overtake (btrfs), lows are raised without
- * M4 and M8, and what has overtaken drags none of those before it along. */
+ * M4, and what has overtaken drags none of those before it along. */
 #include "model_private.h"
 
 #include <stdlib.h>
@@ -61,12 +61,36 @@ static uint32_t sequence_of(const struct model *model, uint32_t micro)
 	}
 }
 
+static void add_loose(struct model *model, uint32_t micro)
+{
+	*MEM_PUSH(model->loose, model->n_loose, model->loose_cap) = micro;
+}
+
+/* Whether a change of names overtakes as soon as it is made: that of a file that has been
+ * logged by itself goes to the same log. */
+static bool is_loose(const struct model *model, uint32_t micro)
+{
+	const struct micro *m = &model->ops->micros[micro];
+	return model->ops->objects[m->object].kind == OBJECT_ENTRY &&
+	       (model->logged[m->ino] || model->logged[m->old]);
+}
+
 static void enter_sequence(struct model *model, uint32_t micro)
 {
 	struct of_micro *of = &model->of[micro];
 	of->sequence = sequence_of(model, micro);
 	if (of->sequence == NONE)
 		return;
+	if (is_loose(model, micro)) {
+		of->sequence = NONE;
+		add_loose(model, micro);
+		return;
+	}
+	for (size_t i = 0; i < model->n_loose; i++) {
+		const struct micro *m = &model->ops->micros[model->loose[i]];
+		add_demand(model, micro, m->object, m->version, TAG_ORDER);
+	}
+	model->n_loose = 0;
 	of->before = model->last[of->sequence];
 	of->after = NONE;
 	if (of->before != NONE)
@@ -85,7 +109,30 @@ static void leave_sequence(struct model *model, uint32_t micro)
 		model->of[of->after].before = of->before;
 	else
 		model->last[of->sequence] = of->before;
+	/* Whoever was to come before it comes before the next one. */
+	for (uint32_t i = of->demands; i != NONE; i = model->demands[i].next) {
+		const struct demand d = model->demands[i];
+		if (d.tag != TAG_ORDER || model->low[d.object] >= d.version)
+			continue;
+		if (of->after != NONE)
+			add_demand(model, of->after, d.object, d.version, TAG_ORDER);
+		else
+			add_loose(model, ops_micro(model->ops, d.object, d.version));
+	}
 	of->sequence = of->before = of->after = NONE;
+}
+
+void model_loosen(struct model *model, uint32_t micro)
+{
+	const struct micro *m = &model->ops->micros[micro];
+	struct of_micro *of = &model->of[micro];
+	if (of->sequence == NONE)
+		return;
+	if (of->after != NONE)
+		add_demand(model, of->after, m->object, m->version, TAG_ORDER);
+	else
+		add_loose(model, micro);
+	leave_sequence(model, micro);
 }
 
 struct model *model_create(const struct ops *ops, const struct profile *profile)
@@ -96,9 +143,11 @@ struct model *model_create(const struct ops *ops, const struct profile *profile)
 	model->low = mem_alloc(ops->n_objects, sizeof *model->low);
 	model->high = mem_alloc(ops->n_objects, sizeof *model->high);
 	model->newest = mem_alloc(ops->n_objects, sizeof *model->newest);
+	model->nameless = mem_alloc(ops->n_objects, sizeof *model->nameless);
 	model->pending_at = mem_alloc(ops->n_objects, sizeof *model->pending_at);
 	model->of = mem_alloc(ops->n_micros, sizeof *model->of);
 	model->seen = mem_alloc((size_t)ops->n_inodes + 1, sizeof *model->seen);
+	model->logged = mem_alloc((size_t)ops->n_inodes + 1, sizeof *model->logged);
 	model->last = mem_alloc((size_t)ops->n_inodes + 1, sizeof *model->last);
 	memset(model->last, 0xff, ((size_t)ops->n_inodes + 1) * sizeof *model->last);
 	for (uint32_t i = 0; i < ops->n_objects; i++)
@@ -120,11 +169,14 @@ void model_destroy(struct model *model)
 	free(model->low);
 	free(model->high);
 	free(model->newest);
+	free(model->nameless);
 	free(model->pending);
 	free(model->pending_at);
 	free(model->of);
 	free(model->seen);
 	free(model->last);
+	free(model->logged);
+	free(model->loose);
 	free(model->demands);
 	free(model->trail);
 	free(model->work);
@@ -257,10 +309,20 @@ bool model_lacks(const struct model *model, uint32_t object)
 	return need != NONE && low == model->high[object] && model->low[need] < need_version;
 }
 
+/* Whether who keeps the order of all that is written never stops there: in the middle of a step,
+ * at a size that the step's end hides. */
+static bool is_passing(const struct model *model, uint32_t object, uint32_t version)
+{
+	return model->profile->order == ORDER_ALL && version > 0 &&
+	       model->ops->objects[object].kind == OBJECT_SIZE &&
+	       model->ops->micros[ops_micro(model->ops, object, version)].flags & MICRO_TOGETHER;
+}
+
 bool model_possible(const struct model *model, uint32_t object, uint32_t version)
 {
 	uint32_t need_version = 0;
-	if (version < model->low[object] || version > model->high[object])
+	if (version < model->low[object] || version > model->high[object] ||
+	    is_passing(model, object, version))
 		return false;
 	uint32_t need = need_of(model, object, version, &need_version);
 	return need == NONE || model->high[need] >= need_version; /* M5 */
@@ -395,7 +457,8 @@ const uint32_t *model_pending(struct model *model, uint32_t *n)
 
 /* ---- a micro-op is issued: what it will demand ---- */
 
-/* M3: data written after a truncate or a punched hole implies it. */
+/* M3: data written after a truncate or a punched hole implies it; where the block keeps its
+ * place since only a part of it became zeros, only under some profiles. */
 static void demand_masks(struct model *model, uint32_t micro)
 {
 	const struct ops *ops = model->ops;
@@ -407,10 +470,14 @@ static void demand_masks(struct model *model, uint32_t micro)
 	if (inode->n_masks == 0)
 		return;
 	ops_masks(ops, m->object, m->version - 1, model->newest[inode->size_object], &i, &end);
-	for (; i < end; i++)
-		if (ops->masks[i].to > start && ops->masks[i].from < start + BLOCK_BYTES)
-			add_demand(model, micro, inode->size_object,
-				   ops->micros[ops->masks[i].micro].version, TAG_GROUP);
+	for (; i < end; i++) {
+		const struct mask *k = &ops->masks[i];
+		bool whole = k->from <= start && k->to >= start + BLOCK_BYTES;
+		if (k->to > start && k->from < start + BLOCK_BYTES &&
+		    (whole || model->profile->tail_waits))
+			add_demand(model, micro, inode->size_object, ops->micros[k->micro].version,
+				   TAG_GROUP);
+	}
 }
 
 /* A directory that loses its name has lost its entries before. */
@@ -446,9 +513,8 @@ static void demand_replacement(struct model *model, uint32_t micro, uint32_t ino
 		return;
 	for (uint32_t i = 0; i < inode->n_blocks; i++) {
 		uint32_t block = ops->block_objects[inode->blocks + i];
-		bool in_place = allocating_version(model, block) <= model->low[block];
-		if (rule == REPLACE_WAITS && in_place)
-			continue;
+		if (allocating_version(model, block) <= model->low[block])
+			continue; /* in place */
 		add_demand(model, micro, block, model->newest[block], TAG_REPLACE);
 	}
 }
@@ -463,6 +529,8 @@ static void note_need(struct model *model, uint32_t micro, uint64_t old_size)
 		return;
 	uint32_t last = (uint32_t)((m->size - 1) / BLOCK_BYTES);
 	uint32_t block = ops_block_object(ops, ops->objects[m->object].ino, last);
+	if (block == NONE)
+		return; /* a hole, up to the end of which the file grew */
 	uint32_t version = model->newest[block];
 	bool inside = old_size % BLOCK_BYTES && old_size / BLOCK_BYTES == last;
 	if (rule == SIZE_NEW && inside)
@@ -473,10 +541,38 @@ static void note_need(struct model *model, uint32_t micro, uint64_t old_size)
 	}
 }
 
+/* What was synced while the inode had no name comes before the name. */
+static void demand_synced(struct model *model, uint32_t micro, uint32_t ino)
+{
+	const struct ops *ops = model->ops;
+	const struct inode *inode = &ops->inodes[ino];
+	if (inode->type != INODE_FILE)
+		return;
+	add_demand(model, micro, inode->size_object, model->nameless[inode->size_object],
+		   TAG_GROUP);
+	for (uint32_t i = 0; i < inode->n_blocks; i++) {
+		uint32_t block = ops->block_objects[inode->blocks + i];
+		add_demand(model, micro, block, model->nameless[block], TAG_GROUP);
+	}
+}
+
+/* M4: a journal holds the zeros at the ends of a range back until they are written. */
+static void demand_zero_ends(struct model *model, uint32_t micro)
+{
+	const struct micro *micros = model->ops->micros;
+	if (!model->profile->journal ||
+	    model->ops->trace->events[micros[micro].event].kind != EVENT_ZERO)
+		return;
+	for (uint32_t i = micro; i-- > 0 && micros[i].event == micros[micro].event;)
+		add_demand(model, micro, micros[i].object, micros[i].version, TAG_GROUP);
+}
+
 static void issue_entry(struct model *model, uint32_t micro)
 {
 	const struct ops *ops = model->ops;
 	const struct micro *m = &ops->micros[micro];
+	if (m->ino)
+		demand_synced(model, micro, m->ino);
 	bool moved = m->partner != NONE && ops->micros[m->partner].ino == m->old;
 	if (m->old && ops->inodes[m->old].type == INODE_DIR && !moved)
 		demand_empty(model, micro, m->old);
@@ -503,6 +599,7 @@ static void issue(struct model *model, uint32_t micro)
 		break;
 	case OBJECT_SIZE:
 		note_need(model, micro, old_size);
+		demand_zero_ends(model, micro);
 		break;
 	default:
 		demand_masks(model, micro);
@@ -522,8 +619,8 @@ static void tie_halves(struct model *model, uint32_t micro, uint32_t partner)
 	add_demand(model, partner, a->object, a->version, TAG_GROUP);
 }
 
-/* Stores that were seen in one look: who keeps the order of all that is written
- * has all of them or none, as nobody knows theirs. */
+/* What is one step: who keeps the order of all that is written has all of it or none.  Of stores
+ * that were seen in one look nobody knows the order. */
 static void tie_look(struct model *model, uint32_t first, uint32_t last)
 {
 	const struct micro *m = &model->ops->micros[last];

@@ -8,7 +8,7 @@ enum tag {
 	TAG_GROUP = 1,   /* M3, M9 */
 	TAG_MOVED = 2,   /* M9: the new name of a file asks that its old one elsewhere goes */
 	TAG_TREE = 4,    /* a directory and its entries */
-	TAG_ORDER = 8,   /* M4; in sequences, not in demands */
+	TAG_ORDER = 8,   /* M4; in sequences, and in demands for what has left its sequence */
 	TAG_REPLACE = 16, /* M8 */
 };
 
@@ -43,12 +43,17 @@ struct model {
 	uint32_t point;
 	uint32_t *low, *high; /* by object, with what is decided */
 	uint32_t *newest;     /* by object, without */
+	uint32_t *nameless;   /* by object: the version that was synced when its inode had no name */
 	uint32_t *pending;
 	uint32_t *pending_at; /* by object: its place there, or NONE */
 	size_t n_pending, pending_cap;
 	bool sorted;
 	struct of_micro *of;
 	uint32_t *last; /* by sequence: its newest member */
+	bool *logged;	/* by inode: a sync has logged it by itself, so that its names overtake */
+	uint32_t *loose; /* micro-ops that ask for nothing in their order; the next one there asks for
+			    them */
+	size_t n_loose, loose_cap;
 	struct demand *demands;
 	size_t n_demands, demands_cap;
 	struct trail *trail;
@@ -62,6 +67,10 @@ struct model {
 /* Raises an object's low, with all that follows but what tags in `without` ask
  * for. */
 void model_raise(struct model *model, uint32_t object, uint32_t version, unsigned without);
+
+/* From now on the micro-op may be on disk without those before it (M4), but not those after it
+ * without it. */
+void model_loosen(struct model *model, uint32_t micro);
 
 /* What was raised since nothing was decided is so for good. */
 void model_make_final(struct model *model);

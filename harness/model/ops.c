@@ -398,6 +398,17 @@ static bool is_in_look(struct lowering *l, uint32_t ino, uint32_t block)
 	return newest != NONE && newest >= l->look;
 }
 
+/* Where a write begins behind the block in which the file ends, that block is sent as well, and
+ * the file may be found to end with it. */
+static bool grow_to_block(struct lowering *l, uint32_t ino, uint64_t offset)
+{
+	uint64_t end = (l->size[ino] + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+	if (end == l->size[ino] || offset < end)
+		return false;
+	set_size(l, ino, end, MICRO_GROWTH | MICRO_TOGETHER);
+	return true;
+}
+
 static int lower_write(struct lowering *l, const struct event *e)
 {
 	int rc = need_inode(l, e->ino, INODE_FILE);
@@ -410,6 +421,7 @@ static int lower_write(struct lowering *l, const struct event *e)
 	if (store && e->offset + e->length > l->size[e->ino])
 		return CONTRADICTION(l, "a store at %" PRIu64 " is past the end of inode %u",
 				     e->offset, e->ino);
+	bool gap = e->length && grow_to_block(l, e->ino, e->offset);
 	for (uint64_t at = e->offset, end = e->offset + e->length; at < end;) {
 		uint32_t block = (uint32_t)(at / BLOCK_BYTES);
 		uint64_t start = (uint64_t)block * BLOCK_BYTES;
@@ -418,6 +430,9 @@ static int lower_write(struct lowering *l, const struct event *e)
 			return CONTRADICTION(l, "block %u was stored to twice in one look", block);
 		write_block(l, e->ino, block, (uint32_t)(at - start), (uint32_t)(to - start),
 			    e->data + (at - e->offset));
+		if (gap)
+			l->micros[l->n_micros - 1].flags |= MICRO_TOGETHER;
+		gap = false;
 		if (together)
 			l->micros[l->n_micros - 2].flags |= MICRO_TOGETHER;
 		else if (store)
@@ -446,6 +461,31 @@ static void add_mask(struct lowering *l, uint32_t ino, uint64_t from, uint64_t t
 	}
 }
 
+/* A block of which only a part becomes zeros keeps its place, and is written, if there was
+ * anything. */
+static void zero_part(struct lowering *l, uint32_t ino, uint32_t block, uint32_t from, uint32_t to)
+{
+	uint8_t page[BLOCK_BYTES];
+	uint32_t object = find_object(l, OBJECT_BLOCK, ino, block, NULL, false);
+	if (from >= to || to - from == BLOCK_BYTES || object == NONE || !l->allocated[object])
+		return;
+	uint32_t last = l->newest_micro[object];
+	uint32_t before = last == NONE ? l->objects[object].data0 : l->micros[last].data;
+	content(l->data, before, page);
+	if (memcmp(page + from, zeros, to - from) != 0)
+		write_block(l, ino, block, from, to, zeros);
+}
+
+/* The blocks at the ends of a range that became zeros. */
+static void zero_ends(struct lowering *l, uint32_t ino, uint64_t from, uint64_t to)
+{
+	uint32_t first = (uint32_t)(from / BLOCK_BYTES), last = (uint32_t)(to / BLOCK_BYTES);
+	uint32_t begin = (uint32_t)(from % BLOCK_BYTES), end = (uint32_t)(to % BLOCK_BYTES);
+	zero_part(l, ino, first, begin, first == last ? end : BLOCK_BYTES);
+	if (first != last)
+		zero_part(l, ino, last, 0, end);
+}
+
 static int lower_truncate(struct lowering *l, const struct event *e)
 {
 	int rc = need_inode(l, e->ino, INODE_FILE);
@@ -455,8 +495,10 @@ static int lower_truncate(struct lowering *l, const struct event *e)
 	if (e->length == before)
 		return ERR_OK; /* nothing but times change */
 	set_size(l, e->ino, e->length, MICRO_META);
-	if (e->length < before)
+	if (e->length < before) {
 		add_mask(l, e->ino, e->length, UINT64_MAX);
+		zero_ends(l, e->ino, e->length, before);
+	}
 	return ERR_OK;
 }
 
@@ -468,10 +510,14 @@ static int lower_range(struct lowering *l, const struct event *e)
 	if (e->length > UINT64_MAX - e->offset)
 		return CONTRADICTION(l, "the range ends past any file's end");
 	uint64_t end = e->offset + e->length, size = l->size[e->ino];
+	uint64_t first = (e->offset + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+	uint64_t last = end / BLOCK_BYTES * BLOCK_BYTES;
 	bool grows = !(e->flags & EVENT_KEEP_SIZE) && end > size;
-	set_size(l, e->ino, grows ? end : size, MICRO_META);
 	if (e->kind == EVENT_ZERO)
-		add_mask(l, e->ino, e->offset, end);
+		zero_ends(l, e->ino, e->offset, end);
+	set_size(l, e->ino, grows ? end : size, MICRO_META);
+	if (e->kind == EVENT_ZERO && first < last)
+		add_mask(l, e->ino, first, last);
 	return ERR_OK;
 }
 

@@ -13,14 +13,19 @@
  * What is lowered how:
  *   write       per block touched: its data, then, where it extends the file,
  *               the size up to the end of that block or of the write.  Such a
- *               size is delayed growth.
+ *               size is delayed growth.  A write that begins in a later block than
+ *               the file ends in first grows it to the end of that block, which is
+ *               written anew with zeros behind what was the end.
  *   truncate    the size, and a mask: data older than the truncate reads as zeros
  *               from the new end on, from the moment that the truncated size (or
  *               a later one) is on disk.  Newer data there demands that size
- *               (M3: a later version implies the group before it).
+ *               (M3: a later version implies the group before it).  A block of which a
+ *               part is cut off that has data there is also written, with zeros: data of
+ *               its own, which most file systems may send before the size (M3).
  *   fallocate   the size (which may be the same one: then it only says that
  *               metadata changed).
- *   zero        a size (perhaps the same) and a mask over the range: punched
+ *   zero        data, for the blocks at the ends of the range that become zeros in part;
+ *               then a size (perhaps the same) and a mask over the whole blocks: punched
  *               holes and zeroed ranges.
  *   create, link, symlink, mkdir, unlink, rmdir   one entry.
  *   rename      one group of two entries; exchange likewise.
@@ -58,7 +63,8 @@ enum micro_flag {
 	MICRO_GROWTH = 2,   /* a size by an extending write */
 	MICRO_ALLOCATES = 4,/* data of a block that had none, or none since a mask over it all */
 	MICRO_REPLACES = 8, /* the entry of a rename over an existing file */
-	MICRO_TOGETHER = 16, /* data of stores that were seen in one look with the next micro-op */
+	MICRO_TOGETHER = 16, /* one step with the next micro-op: data of stores that were seen in one
+				look; the size below */
 };
 
 struct micro {

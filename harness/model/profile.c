@@ -19,15 +19,16 @@ const struct profile profile_table[] = {
 	 .journal = true, .replace = REPLACE_FREE, .sector_bytes = 4096, .file_system = true},
 	{.name = "xfs", .summary = "xfs with its defaults",
 	 .order = ORDER_METADATA, .size = SIZE_LAST, .fsync = NAMES_ALL, .fdatasync = NAMES_ALL,
-	 .journal = true, .replace = REPLACE_FREE, .sector_bytes = 4096, .file_system = true},
+	 .journal = true, .replace = REPLACE_FREE, .exchange_unnamed = true, .sync_flushes_log = true,
+	 .sector_bytes = 4096, .file_system = true},
 	{.name = "btrfs", .summary = "btrfs with its defaults",
 	 .order = ORDER_OVERTAKE, .size = SIZE_FREE, .fsync = NAMES_ALL, .fdatasync = NAMES_ALL,
-	 .replace = REPLACE_WAITS_UNLESS_DIRSYNC, .rename_splits = true, .sector_bytes = 4096,
-	 .file_system = true},
+	 .replace = REPLACE_FREE, .rename_splits = true, .nameless_unlogged = true, .tail_waits = true,
+	 .sector_bytes = 4096, .file_system = true},
 	{.name = "posix-dir", .summary = "posix, but the entries of each directory change in order",
-	 .order = ORDER_DIRECTORY, .sector_bytes = 512, .tears = true},
+	 .order = ORDER_DIRECTORY, .sync_flushes_log = true, .sector_bytes = 512, .tears = true},
 	{.name = "posix", .summary = "only what the standard promises: fsync, and rename is atomic",
-	 .order = ORDER_NONE, .sector_bytes = 512, .tears = true},
+	 .order = ORDER_NONE, .sync_flushes_log = true, .sector_bytes = 512, .tears = true},
 	{0},
 };
 /* clang-format on */
@@ -64,10 +65,11 @@ static bool rules_within(const struct profile *a, const struct profile *b)
 {
 	static const int replace[] = {[REPLACE_FREE] = 0,
 				      [REPLACE_STARTS] = 1,
-				      [REPLACE_WAITS] = 2,
-				      [REPLACE_WAITS_UNLESS_DIRSYNC] = -1};
+				      [REPLACE_WAITS] = 2};
 	return a->order == b->order && a->journal == b->journal && a->fsync >= b->fsync &&
-	       a->fdatasync >= b->fdatasync && replace[a->replace] >= replace[b->replace] &&
+	       a->fdatasync >= b->fdatasync && a->tail_waits >= b->tail_waits &&
+	       a->sync_flushes_log <= b->sync_flushes_log && a->nameless_unlogged <= b->nameless_unlogged &&
+	       a->exchange_unnamed <= b->exchange_unnamed && replace[a->replace] >= replace[b->replace] &&
 	       (b->size == SIZE_FREE || a->size == b->size ||
 		(a->size == SIZE_LAST && b->size == SIZE_NEW));
 }

@@ -25,7 +25,6 @@ enum rule_replace {     /* M8 */
 	REPLACE_FREE,   /* no */
 	REPLACE_STARTS, /* the new size is there, its data perhaps not */
 	REPLACE_WAITS,  /* newly allocated data is there */
-	REPLACE_WAITS_UNLESS_DIRSYNC, /* all data, but fsync of the directory may overtake */
 };
 
 struct profile {
@@ -37,6 +36,13 @@ struct profile {
 	bool journal;             /* M7 */
 	enum rule_replace replace;
 	bool rename_splits;       /* M9: fsync of the new directory alone may leave both names */
+	bool exchange_unnamed;    /* M6: an exchange of two names is none by which fsync knows a file */
+	bool sync_flushes_log;    /* M1: sync makes durable what is logged, and not data that is
+				     written in place */
+	bool nameless_unlogged;   /* M1: a sync of a file that has no name says nothing of it, but that
+				     a name which it is given later comes after what was synced */
+	bool tail_waits;          /* M3: a block that was cut or punched in part comes no sooner
+				     than the new size */
 	uint32_t sector_bytes;    /* M10: writes of this size are atomic */
 	bool tears;               /* blocks larger than a sector may be torn */
 	bool file_system;         /* a real file system with its defaults, not a limit case */

@@ -3,6 +3,8 @@
  * overtake.  Lows are raised for good. */
 #include "model_private.h"
 
+#include <string.h>
+
 struct sync {
 	const struct event *event;
 	uint32_t number; /* the event's */
@@ -28,23 +30,60 @@ static uint32_t covered(const struct model *model, uint32_t object, const struct
 static void settle_object(struct model *model, uint32_t object, uint32_t version)
 {
 	bool overtakes = model->profile->order == ORDER_OVERTAKE;
-	model_raise(model, object, version, overtakes ? TAG_ORDER | TAG_REPLACE : 0);
+	model_raise(model, object, version, overtakes ? TAG_ORDER : 0);
+}
+
+/* The micro-op by which an entry came to name an inode, or NULL where it did at the start. */
+static const struct micro *naming_micro(const struct model *model, const struct naming *n)
+{
+	return n->version ? &model->ops->micros[ops_micro(model->ops, n->object, n->version)]
+			  : NULL;
 }
 
 /* Whether a version of an entry came about by a rename. */
 static bool by_rename(const struct model *model, const struct naming *n)
 {
-	const struct ops *ops = model->ops;
-	return n->version && ops->micros[ops_micro(ops, n->object, n->version)].partner != NONE;
+	const struct micro *m = naming_micro(model, n);
+	return m && m->partner != NONE;
 }
 
-/* M6: the names of an inode and those of the directories above. */
+/* Whether it did by an exchange of which a sync of the file does not know. */
+static bool is_unnamed(const struct model *model, const struct naming *n)
+{
+	return model->profile->exchange_unnamed && by_rename(model, n) &&
+	       model->ops->micros[naming_micro(model, n)->partner].ino != 0;
+}
+
+/* Whether a directory was made and may not be on disk yet. */
+static bool is_new(const struct model *model, uint32_t dir)
+{
+	const struct inode *inode = &model->ops->inodes[dir];
+	const struct naming *made = &model->ops->namings[inode->namings];
+	return inode->n_namings && model->low[made->object] < made->version;
+}
+
+/* What overtakes by its name takes nothing along of what that entry named before: the other
+ * half of an earlier rename may stay behind. */
+static void let_earlier_be(struct model *model, uint32_t object, uint32_t version)
+{
+	for (uint32_t v = model->low[object] + 1; v < version; v++) {
+		uint32_t m = ops_micro(model->ops, object, v);
+		for (uint32_t i = model->of[m].demands; i != NONE; i = model->demands[i].next)
+			if (model->demands[i].tag & (TAG_GROUP | TAG_MOVED))
+				model->demands[i].version = 0; /* asks nothing */
+	}
+}
+
+/* M6: the names of an inode.  Where metadata is ordered, those of the directories above
+ * come with them as far as they are older; a file system on which a file overtakes takes
+ * along the directories that are new. */
 static void settle_names(struct model *model, uint32_t ino, enum rule_names rule,
 			 const struct sync *sync)
 {
 	const struct ops *ops = model->ops;
 	const struct inode *inode = &ops->inodes[ino];
 	const struct naming *namings = ops->namings + inode->namings;
+	bool overtakes = model->profile->order == ORDER_OVERTAKE;
 	if (rule == NAMES_NONE || model->seen[ino] == model->seen_now)
 		return;
 	model->seen[ino] = model->seen_now;
@@ -56,7 +95,7 @@ static void settle_names(struct model *model, uint32_t ino, enum rule_names rule
 		if (n->version > model->low[n->object] &&
 		    n->version > covered(model, n->object, sync))
 			break;
-		if (by_rename(model, n))
+		if (by_rename(model, n) && !is_unnamed(model, n))
 			renamed = end;
 	}
 	for (uint32_t i = 0; i < end; i++) {
@@ -64,8 +103,36 @@ static void settle_names(struct model *model, uint32_t ino, enum rule_names rule
 		bool creation = i == 0;
 		if (!creation && (rule == NAMES_CREATION || (by_rename(model, n) && i != renamed)))
 			continue;
+		uint32_t dir = ops->objects[n->object].ino;
+		bool with_dir = overtakes && is_new(model, dir);
+		if (overtakes)
+			let_earlier_be(model, n->object, n->version);
 		settle_object(model, n->object, n->version);
-		settle_names(model, ops->objects[n->object].ino, rule, sync);
+		if (with_dir)
+			settle_names(model, dir, rule, sync);
+	}
+}
+
+/* Whether an inode has a name, as the program sees it. */
+static bool has_name(const struct model *model, uint32_t ino)
+{
+	const struct inode *inode = &model->ops->inodes[ino];
+	for (uint32_t i = 0; i < inode->n_namings; i++) {
+		const struct naming *n = &model->ops->namings[inode->namings + i];
+		if (model->newest[n->object] == n->version)
+			return true;
+	}
+	return false;
+}
+
+/* A file system that logs no file without a name: what the sync covers is written all the same. */
+static void note_nameless(struct model *model, uint32_t ino, const struct sync *sync)
+{
+	for (size_t i = 0; i < model->n_pending; i++) {
+		uint32_t object = model->pending[i];
+		const struct object *o = &model->ops->objects[object];
+		if (o->ino == ino && o->kind != OBJECT_ENTRY)
+			model->nameless[object] = covered(model, object, sync);
 	}
 }
 
@@ -200,10 +267,39 @@ static void settle_journal(struct model *model, uint32_t ino)
 	}
 }
 
+/* The log of a file that overtakes takes other files along whose names were, or have become,
+ * names of it; and those that have to do with these: all may overtake. */
+static void loosen_names(struct model *model, uint32_t ino)
+{
+	const struct ops *ops = model->ops;
+	const struct inode *inode = &ops->inodes[ino];
+	if (ino == 0 || model->seen[ino] == model->seen_now)
+		return;
+	model->seen[ino] = model->seen_now;
+	for (uint32_t i = 0; i < inode->n_namings; i++) {
+		const struct naming *n = &ops->namings[inode->namings + i];
+		uint32_t low = model->low[n->object], newest = model->newest[n->object];
+		if (n->version > newest || newest == low)
+			continue;
+		for (uint32_t v = low + 1; v <= newest; v++) {
+			uint32_t m = ops_micro(ops, n->object, v);
+			model_loosen(model, m);
+			if (ops->micros[m].partner != NONE)
+				model_loosen(model, ops->micros[m].partner);
+		}
+		for (uint32_t v = low; v <= newest; v++)
+			loosen_names(model, ops_entry(ops, n->object, v));
+	}
+}
+
 static void sync_inode(struct model *model, const struct sync *sync)
 {
 	const struct event *e = sync->event;
 	bool all = e->kind == EVENT_FSYNC || e->flags & EVENT_FSYNC_TOO;
+	if (model->profile->nameless_unlogged && e->ino != TRACE_ROOT && !has_name(model, e->ino)) {
+		note_nameless(model, e->ino, sync);
+		return;
+	}
 	if (model->ops->inodes[e->ino].type == INODE_DIR) {
 		settle_directory(model, e->ino, sync);
 	} else {
@@ -215,15 +311,33 @@ static void sync_inode(struct model *model, const struct sync *sync)
 			settle_file(model, e->ino, sync);
 		settle_journal(model, e->ino);
 	}
+	if (model->profile->order == ORDER_OVERTAKE) {
+		loosen_names(model, e->ino);
+		model->logged[e->ino] = true;
+		model->seen_now++;
+	}
 	settle_names(model, e->ino, all ? model->profile->fsync : model->profile->fdatasync, sync);
+}
+
+/* The newest version of a block, up to one, that changed more than data. */
+static uint32_t logged(const struct model *model, uint32_t object, uint32_t version)
+{
+	const struct ops *ops = model->ops;
+	while (version > model->low[object] &&
+	       !(ops->micros[ops_micro(ops, object, version)].flags & MICRO_ALLOCATES))
+		version--;
+	return version;
 }
 
 /* Everything that the sync covers, of all files. */
 static void sync_all(struct model *model, const struct sync *sync)
 {
 	for (size_t i = 0; i < model->n_pending; i++) {
-		uint32_t object = model->pending[i];
-		model_raise(model, object, covered(model, object, sync), 0);
+		uint32_t object = model->pending[i], version = covered(model, object, sync);
+		if (model->profile->sync_flushes_log &&
+		    model->ops->objects[object].kind == OBJECT_BLOCK)
+			version = logged(model, object, version);
+		model_raise(model, object, version, 0);
 	}
 }
 
@@ -234,6 +348,8 @@ void settle_sync(struct model *model, uint32_t event)
 	model->seen_now++;
 	if ((e->kind == EVENT_WRITE || e->kind == EVENT_MSYNC) && e->length == 0)
 		return; /* nothing was written, nothing is synced */
+	if (e->kind == EVENT_SYNC)
+		memset(model->logged, 0, (size_t)model->ops->n_inodes + 1);
 	if (e->kind == EVENT_SYNC || model->profile->order == ORDER_ALL)
 		sync_all(model, &sync);
 	else
