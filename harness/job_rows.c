@@ -79,8 +79,9 @@ static unsigned what_was_done(const struct job *job)
 		if (t->events[i].kind == EVENT_OP_BEGIN && t->events[i].data_length &&
 		    t->events[i].data[0] < OP_TYPES_COUNT)
 			done |= needs[t->events[i].data[0]];
-	/* A kill leaves little to repair, and so does a disk that loses but the end. */
-	for (const struct profile *const *p = job->options->profiles; *p; p++)
+	/* A kill leaves little to repair, and so does a disk that loses but the end; what a real
+	 * file system leaves is not known beforehand. */
+	for (const struct profile *const *p = job->options->profiles; *p && !job->options->on; p++)
 		if ((*p)->order != ORDER_ISSUED && (*p)->order != ORDER_ALL)
 			done |= ENGINE_NEEDS_CRASH;
 	return done;
@@ -108,6 +109,17 @@ int job_add_faults(struct job *job)
 }
 
 /* ---- findings ---- */
+
+/* The real file systems that showed a cause: that one did says nothing of the others. */
+static void put_file_systems(uint32_t profiles, struct buf *all, struct buf *minimal)
+{
+	for (int i = 0; file_system_table[i].name; i++) {
+		if (!(profiles & CAUSE_ON(i)))
+			continue;
+		buf_printf(all, "%son:%s", all->len ? " " : "", file_system_table[i].name);
+		buf_printf(minimal, "%son:%s", minimal->len ? " " : "", file_system_table[i].name);
+	}
+}
 
 /* All profiles of a cause, and the minimal ones among them. */
 static void put_profiles(uint32_t profiles, struct buf *all, struct buf *minimal)
@@ -145,6 +157,7 @@ static int add_finding(struct job *job, const struct cause *cause, uint64_t *met
 {
 	struct buf all = {0}, minimal = {0};
 	put_profiles(cause->profiles, &all, &minimal);
+	put_file_systems(cause->profiles, &all, &minimal);
 	struct finding_row row = {
 		.target = job->s.id,
 		.fingerprint = cause->fingerprint,
