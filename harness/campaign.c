@@ -85,9 +85,9 @@ static void expand(struct campaign_options *o)
 	if (!o->seed)
 		o->seed = 1;
 	if (!o->states_max)
-		o->states_max = o->on			? ON_STATES_MAX_DEFAULT
+		o->states_max = o->on		      ? ON_STATES_MAX_DEFAULT
 				: o->targets->command ? COMMAND_STATES_MAX_DEFAULT
-							: STATES_MAX_DEFAULT;
+						      : STATES_MAX_DEFAULT;
 	if (o->on)
 		o->depth = UINT32_MAX;
 	if (!o->nested_max)

@@ -93,8 +93,11 @@ static uint64_t states_max(const struct job *job)
 static int start_exploring(struct job *job, uint64_t deadline_ns)
 {
 	const struct campaign_options *o = job->options;
-	struct pool_options pool = {
-		.jobs = o->jobs, .parent = job->parent, .limits = job->limits, .stop = o->stop, .cpu = -1};
+	struct pool_options pool = {.jobs = o->jobs,
+				    .parent = job->parent,
+				    .limits = job->limits,
+				    .stop = o->stop,
+				    .cpu = -1};
 	int rc = area_choose(o->tmp, job->parent, job->err);
 	if (rc)
 		return rc;
