@@ -51,7 +51,7 @@ struct real_state {
 typedef int real_visit(void *arg, const struct real_state *state, struct err *err);
 
 struct real_totals {
-	uint64_t possible;   /* subsets of requests that there are; saturates */
+	uint64_t possible;   /* subsets of whole requests that there are; saturates */
 	uint64_t mounted;    /* block states */
 	uint64_t trees;	     /* that differ, or differ in their bounds: judged */
 	uint64_t recoveries;

@@ -16,8 +16,9 @@ struct lab;
  * devices. */
 int lab_check(struct err *err);
 
-/* Where lab_check finds something missing, that is the error, and nothing is changed.  tmp: as area_choose reads it.  The calling process stays in
- * its own mount namespace for good; one laboratory a process. */
+/* Where lab_check finds something missing, that is the error, and nothing is changed.
+ * tmp: as area_choose reads it.  The calling process stays in its own mount namespace for
+ * good; one laboratory a process. */
 int lab_open(const char *tmp, struct lab **lab, struct err *err);
 /* Destroys the devices.  NULL is fine. */
 void lab_close(struct lab *lab);
