@@ -12,6 +12,7 @@
 enum {
 	STATES_MAX_DEFAULT = 20000,
 	COMMAND_STATES_MAX_DEFAULT = 3000, /* a checker is another program, which starts slowly */
+	ON_STATES_MAX_DEFAULT = 2000,	   /* each is mounted */
 	NESTED_MAX_DEFAULT = 24,
 	NESTED_STATES_DEFAULT = 64,
 };
@@ -26,9 +27,11 @@ static char *now_text(void)
 	return mem_printf("%s", text);
 }
 
-static char *system_text(void)
+/* And how the file systems that are asked are made and mounted. */
+static char *system_text(const struct campaign_options *o)
 {
 	struct utsname u;
+	struct buf text = {0};
 	if (uname(&u))
 		return mem_printf("unknown");
 #ifdef __clang__
@@ -36,8 +39,15 @@ static char *system_text(void)
 #else
 	const char *compiler = "gcc ";
 #endif
-	return mem_printf("%s %s %s, built by %s%s", u.sysname, u.release, u.machine, compiler,
-			  __VERSION__);
+	buf_printf(&text, "%s %s %s, built by %s%s", u.sysname, u.release, u.machine, compiler,
+		   __VERSION__);
+	for (size_t i = 0; o->on && o->on[i]; i++) {
+		buf_printf(&text, "; on %s: ", o->on[i]->name);
+		file_system_describe(o->on[i], &text);
+	}
+	char *all = mem_dup(text.data, text.len);
+	buf_finish(&text);
+	return all;
 }
 
 static const struct profile *const *all_profiles(void)
@@ -75,8 +85,11 @@ static void expand(struct campaign_options *o)
 	if (!o->seed)
 		o->seed = 1;
 	if (!o->states_max)
-		o->states_max =
-			o->targets->command ? COMMAND_STATES_MAX_DEFAULT : STATES_MAX_DEFAULT;
+		o->states_max = o->on		      ? ON_STATES_MAX_DEFAULT
+				: o->targets->command ? COMMAND_STATES_MAX_DEFAULT
+						      : STATES_MAX_DEFAULT;
+	if (o->on)
+		o->depth = UINT32_MAX;
 	if (!o->nested_max)
 		o->nested_max = NESTED_MAX_DEFAULT;
 	if (!o->nested_states)
@@ -89,7 +102,7 @@ static void expand(struct campaign_options *o)
 static int begin(const struct campaign_options *o, struct store *store, int64_t *id,
 		 struct err *err)
 {
-	char *started = now_text(), *system = system_text();
+	char *started = now_text(), *system = system_text(o);
 	struct campaign_row row = {.version = POWERCUT_VERSION,
 				   .command = o->command,
 				   .started = started,
@@ -137,6 +150,15 @@ static int check_targets(const struct campaign_options *o, struct err *err)
 	return rc;
 }
 
+/* Behind a device there is a process of ours, and who records waits for any that ends. */
+static void drop_devices(struct lab *lab)
+{
+	struct device *const *devices;
+	struct err err;
+	if (lab)
+		lab_devices(lab, 0, 0, &devices, &err);
+}
+
 int campaign_run(const struct campaign_options *given, struct store *store,
 		 struct campaign_result *result, struct err *err)
 {
@@ -145,7 +167,10 @@ int campaign_run(const struct campaign_options *given, struct store *store,
 	*result = (struct campaign_result){0};
 	expand(&options);
 	uint64_t deadline = options.budget_ms ? start + options.budget_ms * 1000000 : 0;
+	struct lab *lab = NULL;
 	int rc = check_targets(&options, err);
+	if (!rc && options.on)
+		rc = lab_open(options.tmp, &lab, err);
 	if (!rc)
 		rc = begin(&options, store, &result->id, err);
 	for (const struct campaign_target *t = options.targets; t->spec && !rc; t++) {
@@ -153,16 +178,19 @@ int campaign_run(const struct campaign_options *given, struct store *store,
 				  .what = t,
 				  .store = store,
 				  .campaign = result->id,
+				  .lab = lab,
 				  .err = err};
 		job_init(&job);
 		rc = job_run(&job, deadline);
 		add_up(result, &job);
 		job_finish(&job);
+		drop_devices(lab);
 		if (options.stop && *options.stop) {
 			result->inconclusive += t[1].spec != NULL; /* not even begun */
 			break;
 		}
 	}
+	lab_close(lab);
 	result->elapsed_ns = clock_ns() - start;
 	result->exit_code = rc ? err_exit_code((enum err_code)rc) : exit_code(result);
 	if (result->id) {

@@ -8,6 +8,7 @@
 #include "command.h"
 #include "err.h"
 #include "explore.h"
+#include "file_system.h"
 #include "profile.h"
 #include "store.h"
 #include "workload.h"
@@ -38,12 +39,16 @@ extern const struct campaign_target campaign_builtin[];
 struct campaign_options {
 	const struct campaign_target *targets; /* ends with a NULL spec [campaign_builtin] */
 	const struct profile *const *profiles; /* ends with NULL [all] */
-	const struct engine *const *engines;   /* ends with NULL [engine_table] */
+	/* Real file systems instead of profiles, ends with NULL; for these there are no nested
+	 * runs [none]. */
+	const struct file_system *const *on;
+	const struct engine *const *engines; /* ends with NULL [engine_table] */
 	struct workload_options workload;
 	uint64_t run_ms;	/* wall time of a recorded run [60 s] */
 	uint64_t seed;		/* [1] */
 	uint64_t states_max;	/* a target and profile [20000, for commands 3000]; UINT64_MAX: no
-				   limit */
+				   limit.  A target and file system: block states [2000], at most
+				   UINT32_MAX */
 	uint32_t depth;		/* crashes in a row: recoveries that are crashed in turn, and
 				   theirs [1]; UINT32_MAX: none */
 	uint64_t nested_max;	/* recoveries crashed in turn, a target and profile [24] */

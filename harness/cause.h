@@ -24,12 +24,15 @@ struct cause {
 				 was there before the first */
 	uint64_t states;      /* failing states with this cause */
 	uint64_t found_after; /* states looked at until the first of them, all profiles */
-	uint32_t profiles;    /* bit i: the i-th profile of profile_table shows it */
+	uint32_t profiles;    /* bit i: the i-th profile of profile_table shows it; CAUSE_ON */
 	char *key; /* what was lost or kept, without the rule: causes with one key are one */
 	/* The representative: the first one found, made minimal. */
 	char *state; /* ID */
 	char *fingerprint, *title, *text, *source, *before, *after, *explanation;
 };
+
+/* The bit of a real file system that showed it, the i-th of file_system_table. */
+#define CAUSE_ON(i) (UINT32_C(1) << (16 + (i)))
 
 struct causes;
 

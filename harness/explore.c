@@ -93,8 +93,8 @@ static struct digest digest_of(const struct explore *x, const struct bounds *bou
 
 /* ---- verdicts ---- */
 
-static void judge_result(struct explore *x, uint32_t number, const struct bounds *bounds,
-			 struct verdict *verdict)
+void explore_judge(struct explore *x, uint32_t number, const struct bounds *bounds,
+		   struct verdict *verdict)
 {
 	struct judged_key key = {number, *bounds};
 	struct judged *j;
@@ -108,10 +108,8 @@ static void judge_result(struct explore *x, uint32_t number, const struct bounds
 	*verdict = j->verdict;
 }
 
-/* The result of a state's image, recovered now if it never was; nothing may be
- * under way. */
-static int result_of(struct explore *x, const struct state *state, const struct bounds *bounds,
-		     uint32_t *number)
+int explore_recover(struct explore *x, const struct state *state, const struct bounds *bounds,
+		    uint32_t *number)
 {
 	bool is_new;
 	struct recovery r;
@@ -129,20 +127,14 @@ static int result_of(struct explore *x, const struct state *state, const struct 
 	return ERR_OK;
 }
 
-struct probing {
-	struct explore *x;
-	const struct bounds *bounds;
-	uint32_t rule;
-};
-
-static bool probe_fails(void *arg, const struct state *state)
+bool explore_probe(void *arg, const struct state *state)
 {
-	struct probing *p = arg;
+	struct explore_probing *p = arg;
 	struct verdict verdict;
 	uint32_t number;
-	if (result_of(p->x, state, p->bounds, &number))
+	if (explore_recover(p->x, state, p->bounds, &number))
 		return false;
-	judge_result(p->x, number, p->bounds, &verdict);
+	explore_judge(p->x, number, p->bounds, &verdict);
 	return first_rule(verdict.broken) == p->rule;
 }
 
@@ -204,19 +196,19 @@ static struct cause *new_cause(struct explore *x, const struct waiting *w, uint3
 	struct buf held = {0}, why = {0};
 	struct state minimal = w->state;
 	const struct point *p = &x->points.list[w->at];
-	struct probing probing = {x, &p->bounds, rule};
+	struct explore_probing probing = {x, &p->bounds, rule};
 	struct cause *cause;
 	while (pool_busy(x->s->pool) && !collect(x))
 		continue;
 	if (!w->whole)
-		causes_minimise(x->behind, &w->state, probe_fails, &probing, &minimal, &held);
+		causes_minimise(x->behind, &w->state, explore_probe, &probing, &minimal, &held);
 	bool whole = minimal.n_held == 0 && minimal.tear.object == NONE;
 	if (whole && goes_on(x, p, rule)) {
 		cause = x->whole_cause; /* the same failure goes on */
 	} else {
 		uint32_t number;
 		/* The minimal state's own contents are the ones to explain. */
-		if (result_of(x, &minimal, &p->bounds, &number) == ERR_OK)
+		if (explore_recover(x, &minimal, &p->bounds, &number) == ERR_OK)
 			r = x->results[number];
 		jury_explain(&x->s->jury, r, &p->bounds, (enum rule)rule, &why);
 		cause = causes_add(x->causes, x->behind, rule, &minimal, culprit_step(x, p),
@@ -281,7 +273,7 @@ static void add_outcome(struct explore *x, const struct waiting *w, const struct
 		jury_explain(&x->s->jury, r, b, first_rule(verdict->broken), &why);
 	struct outcome_row row = {
 		.target = x->s->id,
-		.profile = x->profile->name,
+		.profile = x->label,
 		.state = buf_text(&id),
 		.point = w->state.point,
 		.digest_lo = w->digest.lo,
@@ -315,7 +307,7 @@ static void judge_waiting(struct explore *x, struct waiting *w, uint32_t number)
 	const struct recovery *r = x->results[number];
 	struct point *p = &x->points.list[w->at];
 	struct verdict verdict;
-	judge_result(x, number, &p->bounds, &verdict);
+	explore_judge(x, number, &p->bounds, &verdict);
 	bool bad = verdict.broken || recovery_unsure(r);
 	bool counts = bad && count_failure(x, w, &p->bounds);
 	if (verdict.loss > x->row->loss)
@@ -359,7 +351,7 @@ void explore_report(struct explore *x)
 {
 	struct explore_progress progress = {
 		.target = x->s->name,
-		.profile = x->profile->name,
+		.profile = x->label,
 		.states = x->looked,
 		.possible = x->possible,
 		.recoveries = x->row->recovered,
@@ -383,7 +375,7 @@ static bool passes_already(struct explore *x, uint32_t number, const struct boun
 	struct verdict verdict;
 	if (number == RESULT_PENDING || recovery_unsure(x->results[number]))
 		return false;
-	judge_result(x, number, bounds, &verdict);
+	explore_judge(x, number, bounds, &verdict);
 	if (verdict.broken)
 		return false;
 	if (verdict.loss > x->row->loss)
@@ -516,11 +508,12 @@ struct causes *explore_causes(struct explore *x)
 	return x->causes;
 }
 
-static void begin_profile(struct explore *x, const struct profile *profile,
-			  struct coverage_row *row, struct err *err)
+void explore_begin(struct explore *x, const struct profile *profile, const char *label,
+		   struct coverage_row *row, struct err *err)
 {
-	*row = (struct coverage_row){.target = x->s->id, .profile = profile->name};
+	*row = (struct coverage_row){.target = x->s->id, .profile = label};
 	x->profile = profile;
+	x->label = label;
 	x->row = row;
 	x->err = err;
 	x->rc = ERR_OK;
@@ -548,6 +541,11 @@ static int end_profile(struct explore *x, bool *cut)
 	explore_again(x);
 	if (!x->rc)
 		explore_add_rows(x);
+	return explore_done(x, cut);
+}
+
+int explore_done(struct explore *x, bool *cut)
+{
 	if (!x->rc && x->s->store)
 		x->rc = store_add_coverage(x->s->store, x->row, x->err);
 	again_destroy(x->again);
@@ -567,7 +565,7 @@ static bool stop_planning(void *arg)
 int explore_profile(struct explore *x, const struct profile *profile, struct coverage_row *row,
 		    bool *cut, struct err *err)
 {
-	begin_profile(x, profile, row, err);
+	explore_begin(x, profile, profile->name, row, err);
 	points_plan(&x->points, x->s, profile, stop_planning, x);
 	x->possible = points_total(&x->points);
 	uint64_t level = points_share(&x->points, x->options->states_max);
@@ -584,7 +582,7 @@ int explore_profile(struct explore *x, const struct profile *profile, struct cov
 int explore_end(struct explore *x, const struct profile *profile, struct coverage_row *row,
 		bool *cut, struct err *err)
 {
-	begin_profile(x, profile, row, err);
+	explore_begin(x, profile, profile->name, row, err);
 	points_end(&x->points, x->s, profile);
 	x->possible = points_total(&x->points);
 	while (model_advance(x->model))

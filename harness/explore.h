@@ -12,6 +12,7 @@
 #define POWERCUT_EXPLORE_H
 
 #include "cause.h"
+#include "lab.h"
 #include "nest.h"
 #include "profile.h"
 #include "subject.h"
@@ -52,6 +53,22 @@ int explore_profile(struct explore *explore, const struct profile *profile,
 /* Only the states of one crash point, the last of the trace: for live crashes. */
 int explore_end(struct explore *explore, const struct profile *profile,
 		struct coverage_row *coverage, bool *cut, struct err *err);
+
+/* On a real file system instead. */
+struct explore_real_options {
+	struct lab *lab;
+	const struct file_system *fs;
+	const struct recover_job *job; /* the one of the subject's pool */
+	uint32_t states_max;	       /* block states */
+	uint32_t jobs;		       /* as pool_options has it */
+	struct child_limits limits;
+};
+
+/* Explores what crashes leave on a real file system, under the name "on:ext4", and adds the
+ * same rows.  Where the calls cannot be done there, or some states not be mounted, that is no
+ * error: the row is inconclusive and why is appended. */
+int explore_real(struct explore *explore, const struct explore_real_options *options,
+		 struct coverage_row *coverage, struct buf *why, bool *cut, struct err *err);
 
 /* States looked at so far, under all profiles. */
 uint64_t explore_looked(const struct explore *explore);

@@ -1,5 +1,6 @@
 /* Inside exploring: what explore.c (choosing and judging), explore_rows.c (what
- * is told of it) and explore_again.c (crashing recoveries in turn) share. */
+ * is told of it), explore_again.c (crashing recoveries in turn) and explore_real.c
+ * (real file systems) share. */
 #ifndef POWERCUT_EXPLORE_PRIVATE_H
 #define POWERCUT_EXPLORE_PRIVATE_H
 
@@ -80,6 +81,8 @@ struct explore {
 
 	/* Of the profile being explored: */
 	const struct profile *profile;
+	const char *label;    /* what rows and people call it */
+	char on_label[40];    /* "on:ext4", where it is one */
 	struct model *model;  /* at the point that is being chosen from */
 	struct model *behind; /* at the point that is being judged */
 	struct coverage_row *row;
@@ -102,6 +105,28 @@ struct explore {
 void explore_report(struct explore *x);
 /* Whether a budget, a signal or an error ends it. */
 bool explore_must_stop(struct explore *x);
+
+/* The two ends of exploring under a profile, which is called label: models of it and an empty
+ * row; and the row added to the store, *cut set, and what was made released. */
+void explore_begin(struct explore *x, const struct profile *profile, const char *label,
+		   struct coverage_row *row, struct err *err);
+int explore_done(struct explore *x, bool *cut);
+
+/* The number of the result of a state's image, which is recovered now if it never was;
+ * nothing may be under way. */
+int explore_recover(struct explore *x, const struct state *state, const struct bounds *bounds,
+		    uint32_t *number);
+/* The verdict on a result. */
+void explore_judge(struct explore *x, uint32_t number, const struct bounds *bounds,
+		   struct verdict *verdict);
+
+/* For causes_minimise: whether that rule is the first that a state breaks. */
+struct explore_probing {
+	struct explore *x;
+	const struct bounds *bounds;
+	uint32_t rule;
+};
+bool explore_probe(void *arg, const struct state *state);
 
 /* Notes that waiting for workers failed: an error, or an interruption, which ends
  * exploring as a budget does.  Returns rc. */

@@ -68,7 +68,7 @@ void explore_add_rows(struct explore *x)
 		bool last = i + 1 == x->points.n;
 		struct point_row r = {
 			.target = x->s->id,
-			.profile = x->profile->name,
+			.profile = x->label,
 			.point = p->point,
 			.event = p->event,
 			.before = ops_fault_before(x->s->ops, at),

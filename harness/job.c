@@ -93,8 +93,11 @@ static uint64_t states_max(const struct job *job)
 static int start_exploring(struct job *job, uint64_t deadline_ns)
 {
 	const struct campaign_options *o = job->options;
-	struct pool_options pool = {
-		.jobs = o->jobs, .parent = job->parent, .limits = job->limits, .stop = o->stop, .cpu = -1};
+	struct pool_options pool = {.jobs = o->jobs,
+				    .parent = job->parent,
+				    .limits = job->limits,
+				    .stop = o->stop,
+				    .cpu = -1};
 	int rc = area_choose(o->tmp, job->parent, job->err);
 	if (rc)
 		return rc;
@@ -143,10 +146,10 @@ static double private_mib(void)
 }
 
 /* The budget or a signal ended exploring under a profile. */
-static int note_cut(struct job *job, const struct profile *profile)
+static int note_cut(struct job *job, const char *profile)
 {
 	char *why =
-		mem_printf("stopped under %s: %s; later profiles were not reached", profile->name,
+		mem_printf("stopped under %s: %s; later profiles were not reached", profile,
 			   job->options->stop && *job->options->stop ? "interrupted"
 								     : "the time budget ran out");
 	int rc = store_set_inconclusive(job->store, job->s.id, why, job->err);
@@ -154,21 +157,60 @@ static int note_cut(struct job *job, const struct profile *profile)
 	return rc;
 }
 
-static int explore_all(struct job *job)
+/* What a profile came to. */
+static int add_row(struct job *job, const struct coverage_row *row, bool cut)
 {
-	const struct profile *const *p = job->options->profiles;
-	uint64_t start = clock_ns(), cpu = clock_cpu_ns(), workers = 0, recoveries;
+	job->tested += row->tested;
+	job->recoveries += row->recovered;
+	job->inconclusive = job->inconclusive || cut || row->inconclusive;
+	return cut ? note_cut(job, row->profile) : ERR_OK;
+}
+
+static int explore_profiles(struct job *job)
+{
 	int rc = ERR_OK;
 	bool cut = false;
-	for (; *p && !rc && !cut; p++) {
+	for (const struct profile *const *p = job->options->profiles; *p && !rc && !cut; p++) {
 		struct coverage_row row;
 		rc = explore_profile(job->explore, *p, &row, &cut, job->err);
-		job->tested += row.tested;
-		job->recoveries += row.recovered;
-		job->inconclusive = job->inconclusive || cut || row.inconclusive;
-		if (!rc && cut)
-			rc = note_cut(job, *p);
+		if (!rc)
+			rc = add_row(job, &row, cut);
 	}
+	return rc;
+}
+
+/* Real file systems instead of profiles. */
+static int explore_file_systems(struct job *job)
+{
+	const struct campaign_options *o = job->options;
+	struct buf why = {0};
+	int rc = ERR_OK;
+	bool cut = false;
+	for (const struct file_system *const *fs = o->on; *fs && !rc && !cut; fs++) {
+		struct coverage_row row;
+		const struct explore_real_options real = {
+			.lab = job->lab,
+			.fs = *fs,
+			.job = &job->recover_job,
+			.states_max = (uint32_t)job->explore_options.states_max,
+			.jobs = o->jobs,
+			.limits = job->limits,
+		};
+		buf_string(&why, why.len ? "; " : "");
+		rc = explore_real(job->explore, &real, &row, &why, &cut, job->err);
+		if (!rc)
+			rc = add_row(job, &row, cut);
+	}
+	if (!rc && !cut && why.len)
+		rc = store_set_inconclusive(job->store, job->s.id, buf_text(&why), job->err);
+	buf_finish(&why);
+	return rc;
+}
+
+static int explore_all(struct job *job)
+{
+	uint64_t start = clock_ns(), cpu = clock_cpu_ns(), workers = 0, recoveries;
+	int rc = job->options->on ? explore_file_systems(job) : explore_profiles(job);
 	job->explore_ns = clock_ns() - start;
 	job->states = explore_looked(job->explore);
 	pool_cost(job->s.pool, &workers, &recoveries);

@@ -43,6 +43,7 @@ struct job {
 	const struct campaign_target *what;
 	struct store *store;
 	int64_t campaign;
+	struct lab *lab; /* for real file systems; NULL: none is asked for */
 	struct err *err;
 	struct child_limits limits; /* of one recovery */
 	struct target *target;

@@ -17,7 +17,8 @@ struct real_options {
 	const struct file_system *fs;
 	const struct timing *const *timings; /* ends with NULL; NULL: all of timing_table */
 	uint32_t rounds;      /* recordings under each timing [1] */
-	uint32_t states_max;  /* block states to mount, all recordings together [1000] */
+	uint32_t states_max;  /* block states to mount, all recordings together [1000]; at least
+				 two of each recording are */
 	uint32_t n_events;    /* of the trace, so many are done; 0: all */
 	uint32_t from_moment; /* leave out what can only be found before it */
 	uint64_t seed;
@@ -36,8 +37,10 @@ struct real_state {
 	uint32_t point;	   /* the crash point of the model at `to` */
 	struct bounds bounds;
 	const struct recovery *recovery;
+	bool fresh;		/* it was made for this state, not for an equal one before */
 	struct verdict verdict; /* broken is 0 where it is unsure */
-	bool unsure;
+	bool unsure;		/* nothing can be concluded from the recovery, or it failed, and did
+				   not when it was done again */
 	const struct timing *timing;
 	const struct experiment *experiment; /* its states and recording; list is empty */
 	uint32_t block_state;
@@ -48,12 +51,12 @@ struct real_state {
 typedef int real_visit(void *arg, const struct real_state *state, struct err *err);
 
 struct real_totals {
-	uint64_t possible;   /* subsets of requests that there are; saturates */
+	uint64_t possible;   /* subsets of whole requests that there are; saturates */
 	uint64_t mounted;    /* block states */
 	uint64_t trees;	     /* that differ, or differ in their bounds: judged */
 	uint64_t recoveries;
-	uint32_t unmountable;
-	char refusal[256]; /* of the first of these */
+	uint32_t unmountable; /* states that could not be mounted, or not be read */
+	char refusal[256];    /* of the first of these */
 	uint32_t recordings, timings;
 	bool cut; /* the deadline or a signal ended it */
 };

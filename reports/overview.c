@@ -137,9 +137,10 @@ static void print_tested(struct sheet *sheet, struct totals *t,
 	sheet_count(&text, summary->targets, "target");
 	buf_string(&text, " of ");
 	sheet_count(&text, t->n_engines, "engine");
-	buf_printf(&text, " (%s), under ", buf_text(&t->engines));
-	sheet_count(&text, t->n_profiles, "profile");
-	buf_printf(&text, " of what a disk keeps (%s): ", buf_text(&t->profiles));
+	buf_printf(&text, " (%s), %s ", buf_text(&t->engines), summary->real ? "on" : "under");
+	sheet_count(&text, t->n_profiles, summary->real ? "real file system" : "profile");
+	buf_printf(&text, "%s (%s): ", summary->real ? "" : " of what a disk keeps",
+		   buf_text(&t->profiles));
 	sheet_count(&text, summary->tested, "state");
 	buf_string(&text, " after a crash");
 	if (summary->nested) {
@@ -151,16 +152,17 @@ static void print_tested(struct sheet *sheet, struct totals *t,
 	buf_finish(&text);
 }
 
-static void print_kind(struct sheet *sheet, const char *label, const struct kind *kind)
+static void print_kind(struct sheet *sheet, const char *label, const struct kind *kind, bool real)
 {
 	struct buf text = {0};
 	if (!kind->targets)
 		return;
 	if (kind->kept) {
 		buf_printf(&text,
-			   "%u of %u kept what they promise: in no tested state, under any "
-			   "profile, was anything lost that had to be there",
-			   kind->kept, kind->targets);
+			   "%u of %u kept what they promise: in no tested state, %s, was anything "
+			   "lost that had to be there",
+			   kind->kept, kind->targets,
+			   real ? "on any file system" : "under any profile");
 		if (kind->loss)
 			buf_printf(&text,
 				   " (up to %u of the last changes were, where the contract "
@@ -308,8 +310,8 @@ int overview_summary(struct sheet *sheet, struct store *store, int64_t campaign,
 	sheet_paint(sheet, SHEET_BOLD, "Summary");
 	buf_byte(sheet->out, '\n');
 	print_tested(sheet, &t, summary);
-	print_kind(sheet, "hardened", &t.hardened);
-	print_kind(sheet, t.hardened.targets ? "others" : "targets", &t.other);
+	print_kind(sheet, "hardened", &t.hardened, summary->real);
+	print_kind(sheet, t.hardened.targets ? "others" : "targets", &t.other, summary->real);
 	rc = print_findings(sheet, store, campaign, "Findings that were expected", &expected, err);
 	if (rc == 0)
 		rc = print_findings(sheet, store, campaign, "Findings that were not expected",

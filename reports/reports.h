@@ -104,6 +104,7 @@ struct report_summary {
 	uint64_t nested;	    /* of recoveries that were crashed in turn, the same */
 	uint64_t left_out;	    /* states beyond the budget, of which nothing is known */
 	uint64_t violations;
+	bool real; /* states come from real file systems instead of profiles */
 };
 
 /* ERR_MISSING where there is no such campaign. */

@@ -48,6 +48,7 @@ static int count_coverage(struct store *store, int64_t target, struct target_sum
 	struct coverage_row row;
 	int rc;
 	while ((rc = store_next_coverage(store, &q, target, &row, err)) == 1) {
+		summary->real = summary->real || strncmp(row.profile, "on:", 3) == 0;
 		summary->tested += row.tested;
 		add_saturating(&summary->left_out, row.left_out);
 		summary->violations += row.violations;
@@ -142,6 +143,7 @@ static void add_target(struct report_summary *all, const struct target_summary *
 		       uint32_t *tested)
 {
 	all->targets++;
+	all->real = all->real || target->real;
 	all->targets_failed += target->verdict == REPORT_FAILED;
 	all->targets_inconclusive += target->verdict == REPORT_INCONCLUSIVE;
 	all->targets_undecided += target->undecided;

@@ -13,6 +13,7 @@ struct target_summary {
 	/* Recoveries that could be crashed in turn, those that were, the states tested
 	 * then, and those known to be left out. */
 	uint64_t recoverable, again, nested, nested_left_out;
+	bool real;	/* its states come from real file systems */
 	bool undecided; /* something could not be told, whatever the verdict */
 };
 

@@ -55,9 +55,35 @@ static int print_targets(struct sheet *sheet, struct store *store, int64_t campa
 	return rc;
 }
 
-/* Of the columns of the targets in full, or those of the overview only. */
-static void print_legend(struct sheet *sheet, bool full)
+/* The same where states come from real file systems. */
+static void print_real_legend(struct sheet *sheet, bool full)
 {
+	buf_byte(sheet->out, '\n');
+	if (full)
+		sheet_field(sheet, "possible",
+			    "sets of writes that the disk may have kept of those not yet flushed "
+			    "(≥: at least)");
+	sheet_field(sheet, "tested",
+		    "mounted states with different files, or with different acknowledgements "
+		    "before the crash, each judged");
+	if (full) {
+		sheet_field(sheet, "merged", "mounted states equal to a tested one");
+		sheet_field(sheet, "left out",
+			    "states beyond the budget: nothing is known of them");
+		sheet_field(sheet, "violations", "failing states among those tested");
+	}
+	sheet_field(sheet, "loss",
+		    "most acknowledged changes that any tested state had lost; the "
+		    "contract may allow some");
+}
+
+/* Of the columns of the targets in full, or those of the overview only. */
+static void print_legend(struct sheet *sheet, const struct report_summary *summary, bool full)
+{
+	if (summary->real) {
+		print_real_legend(sheet, full);
+		return;
+	}
 	buf_byte(sheet->out, '\n');
 	if (full)
 		sheet_field(sheet, "possible",
@@ -93,7 +119,7 @@ static int print_full(struct sheet *sheet, struct store *store, int64_t campaign
 	uint32_t printed;
 	int rc = print_targets(sheet, store, campaign, how, &printed, err);
 	if (rc == 0 && printed)
-		print_legend(sheet, true);
+		print_legend(sheet, summary, true);
 	return rc;
 }
 
@@ -106,7 +132,7 @@ static int print_brief(struct sheet *sheet, struct store *store, int64_t campaig
 	if (rc == 0)
 		rc = print_targets(sheet, store, campaign, how, &printed, err);
 	if (rc == 0)
-		print_legend(sheet, printed > 0);
+		print_legend(sheet, summary, printed > 0);
 	if (rc == 0)
 		rc = overview_summary(sheet, store, campaign, summary, err);
 	return rc;

@@ -11,7 +11,9 @@
 #include "clock.h"
 #include "commands.h"
 #include "contract.h"
+#include "lab.h"
 #include "mem.h"
+#include "on.h"
 #include "reports.h"
 #include "status.h"
 #include "target.h"
@@ -28,6 +30,7 @@ struct run {
 	struct campaign_target targets[TARGETS_MAX + 1];
 	const struct profile *profiles[PROFILES_MAX + 1];
 	size_t n_targets, n_profiles;
+	struct on on;
 	struct command command;
 	char *name; /* of the command */
 	const char *mix, *contract, *expect, *db;
@@ -107,6 +110,11 @@ static int set_model(void *ctx, const char *value, struct err *err)
 	return ERR_OK;
 }
 
+static int set_on(void *ctx, const char *value, struct err *err)
+{
+	return on_parse(&((struct run *)ctx)->on, value, err);
+}
+
 static int set_number(const char *value, uint64_t min, uint64_t max, uint32_t *to, struct err *err)
 {
 	uint64_t n;
@@ -181,7 +189,9 @@ static bool is_expectation(const char *word, size_t length)
 	if (strspn(name, "0123456789abcdef") == 16 && length == 16)
 		return true;
 	const char *at = strchr(name, '@');
-	return at && rule_named(name, (size_t)(at - name)) && profile_find(at + 1);
+	if (!at || !rule_named(name, (size_t)(at - name)))
+		return false;
+	return profile_find(at + 1) || (strncmp(at + 1, "on:", 3) == 0 && file_system_find(at + 4));
 }
 
 static int set_expect(void *ctx, const char *value, struct err *err)
@@ -191,11 +201,10 @@ static int set_expect(void *ctx, const char *value, struct err *err)
 	((struct run *)ctx)->expect = value;
 	while (store_next_word(&list, &word, &length))
 		if (!is_expectation(word, length))
-			return err_set(
-				err, ERR_USAGE,
-				"\"%.*s\" is neither a rule and profile such as O2@posix nor "
-				"a fingerprint of 16 digits",
-				(int)length, word);
+			return err_set(err, ERR_USAGE,
+				       "\"%.*s\" is neither a rule and profile such as O2@posix or "
+				       "O2@on:ext4 nor a fingerprint of 16 digits",
+				       (int)length, word);
 	return ERR_OK;
 }
 
@@ -341,6 +350,7 @@ static const struct cli_option options[] = {
 	{"ack-pattern", "REGEX", "with it: lines that acknowledge [all]", set_ack_pattern},
 	{"run-timeout", "TIME", "wall time of the recorded run [1m]", set_run_timeout},
 	{"model", "NAME,...", "persistence profiles [all; see list profiles]", set_model},
+	{"on", "NAME,...", "real file systems instead: ext4,xfs [none]", set_on},
 	{"ops", "N", "operations of the workload [120]", set_ops},
 	{"mix", "OP=W,...", "operations and weights, put=60,delete=15,sync", set_mix},
 	{"keys", "N", "distinct keys [12]", set_keys},
@@ -434,6 +444,40 @@ static int take_command(struct run *r, char **words)
 	return 0;
 }
 
+/* What has no meaning on real file systems, and whether these are here. */
+static int check_on(struct run *r)
+{
+	const struct campaign_options *o = &r->options;
+	struct err err;
+	const char *other = r->n_profiles      ? "model"
+			    : o->live	       ? "live"
+			    : o->depth	       ? "depth"
+			    : o->nested_max    ? "nested"
+			    : o->nested_states ? "nested-states"
+					       : NULL;
+	if (other && !(o->depth == UINT32_MAX && strcmp(other, "depth") == 0))
+		return cli_usage("run", "--%s does not go with --on", other);
+	if (o->states_max && (o->states_max < 2 || o->states_max > UINT32_MAX))
+		return cli_usage("run", "with --on, --max-states is a number from 2 to %u",
+				 UINT32_MAX);
+	return lab_check(&err) || on_complete(&r->on, &err) ? cli_fail("run", &err) : 0;
+}
+
+/* Findings are named by what can show them: a profile, or a real file system. */
+static int check_expectations(const struct run *r)
+{
+	const char *list = r->expect, *word;
+	size_t length;
+	while (store_next_word(&list, &word, &length)) {
+		const char *at = memchr(word, '@', length);
+		bool real = at && strncmp(at, "@on:", 4) == 0;
+		if (at && real != (r->on.n > 0))
+			return cli_usage("run", "--expect: %.*s is not found %s --on", (int)length,
+					 word, real ? "without" : "with");
+	}
+	return 0;
+}
+
 static int run(int argc, char **argv, const char *command_line)
 {
 	struct run *r = mem_alloc(1, sizeof *r);
@@ -456,6 +500,11 @@ static int run(int argc, char **argv, const char *command_line)
 					     : "mix");
 		goto done;
 	}
+	code = r->on.n ? check_on(r) : 0;
+	if (!code)
+		code = check_expectations(r);
+	if (code)
+		goto done;
 	for (size_t i = 0; i < r->n_targets; i++) {
 		r->targets[i].mix = r->mix;
 		r->targets[i].contract = r->contract;
@@ -463,6 +512,7 @@ static int run(int argc, char **argv, const char *command_line)
 	}
 	r->options.targets = r->n_targets ? r->targets : NULL;
 	r->options.profiles = r->n_profiles ? r->profiles : NULL;
+	r->options.on = r->on.n ? r->on.fs : NULL;
 	r->options.command = command_line;
 	code = run_campaign(r);
 done:
@@ -477,6 +527,14 @@ const struct cli_command cli_run = {
 	.name = "run",
 	.arguments = "[OPTIONS] [--check CMD -- WORKLOAD ARGS...]",
 	.help = "Runs a campaign; without --engine or --check, the built-in one",
+	.details =
+		"With --on (ext4, ext4-lock, ext4-noda, xfs, btrfs), calls are repeated on a real "
+		"file\n"
+		"system over a disk whose writes are recorded, and recoveries run on what crashes "
+		"leave,\n"
+		"mounted; --max-states is then the number of block states a target and file system "
+		"[2000].\n"
+		"Recoveries are not crashed in turn there.  Needs root, FUSE and loop devices.\n",
 	.options = options,
 	.run = run,
 };

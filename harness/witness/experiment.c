@@ -62,16 +62,24 @@ static int show_all(struct experiment *e, struct crash_disk *disk, bool keep_dat
 	return rc;
 }
 
+int experiment_record(struct lab *lab, struct device *device, const struct block_run *run,
+		      const struct block_options *options, struct experiment *e, struct err *err)
+{
+	*e = (struct experiment){0};
+	int rc = block_record(lab, device, run, &e->recording, err);
+	if (!rc)
+		block_states_choose(&e->recording.log, options, &e->states);
+	return rc;
+}
+
 int experiment_run(struct lab *lab, struct device *device, const struct block_run *run,
 		   const struct block_options *options, bool keep_data, volatile const bool *stop,
 		   struct experiment *e, struct err *err)
 {
 	struct crash_disk *disk = NULL;
-	*e = (struct experiment){0};
-	int rc = block_record(lab, device, run, &e->recording, err);
+	int rc = experiment_record(lab, device, run, options, e, err);
 	if (rc)
 		return rc;
-	block_states_choose(&e->recording.log, options, &e->states);
 	const struct crash_source source = {lab, run->fs, &e->recording.base, &e->states};
 	rc = crash_disk_create(&source, device, &disk, err);
 	if (!rc)

@@ -36,4 +36,10 @@ int experiment_run(struct lab *lab, struct device *device, const struct block_ru
 		   struct experiment *experiment, struct err *err);
 void experiment_finish(struct experiment *experiment);
 
+/* Its first half alone: records, and chooses the block states; nothing is mounted, and the
+ * list stays empty. */
+int experiment_record(struct lab *lab, struct device *device, const struct block_run *run,
+		      const struct block_options *options, struct experiment *experiment,
+		      struct err *err);
+
 #endif

@@ -46,7 +46,7 @@ static int need_file(const char *path, const char *what, struct err *err)
 	return ERR_OK;
 }
 
-static int check(struct err *err)
+int lab_check(struct err *err)
 {
 	if (geteuid() != 0)
 		return err_set(err, ERR_UNSUPPORTED,
@@ -94,7 +94,7 @@ int lab_open(const char *tmp, struct lab **lab, struct err *err)
 {
 	char parent[AREA_PATH_MAX];
 	*lab = NULL;
-	int rc = check(err);
+	int rc = lab_check(err);
 	if (!rc)
 		rc = area_choose(tmp, parent, err);
 	if (rc)

@@ -12,9 +12,13 @@
 
 struct lab;
 
-/* Needs root, FUSE and loop devices: ERR_UNSUPPORTED says which of these is missing,
- * and changes nothing.  tmp: as area_choose reads it.  The calling process stays in
- * its own mount namespace for good; one laboratory a process. */
+/* Whether there can be one: ERR_UNSUPPORTED says what is missing of root, FUSE and loop
+ * devices. */
+int lab_check(struct err *err);
+
+/* Where lab_check finds something missing, that is the error, and nothing is changed.
+ * tmp: as area_choose reads it.  The calling process stays in its own mount namespace for
+ * good; one laboratory a process. */
 int lab_open(const char *tmp, struct lab **lab, struct err *err);
 /* Destroys the devices.  NULL is fine. */
 void lab_close(struct lab *lab);
