@@ -114,6 +114,12 @@ static bool better(const struct hunt_result *r, enum hunt_outcome outcome, bool 
 	return outcome > r->outcome || (outcome == r->outcome && same_words && !r->same_words);
 }
 
+static bool enough(const struct chase *chase)
+{
+	enum hunt_outcome seen = chase->result->outcome;
+	return seen == HUNT_WITNESSED || (seen == HUNT_SAME_RULE && chase->hunt->any);
+}
+
 static int look(void *arg, const struct real_state *s, struct err *err)
 {
 	struct chase *chase = arg;
@@ -140,7 +146,7 @@ static int look(void *arg, const struct real_state *s, struct err *err)
 			   buf_text(&why));
 	}
 	buf_finish(&why);
-	return outcome == HUNT_WITNESSED;
+	return enough(chase);
 }
 
 /* ---- the whole ---- */
@@ -150,7 +156,7 @@ static int run_half(struct chase *chase, const struct real_options *options, str
 	const struct hunt *h = chase->hunt;
 	struct hunt_result *r = chase->result;
 	struct real_totals t = {0};
-	if (options->states_max == 0 || r->cut || r->outcome == HUNT_WITNESSED)
+	if (options->states_max == 0 || r->cut || enough(chase))
 		return ERR_OK;
 	int rc = real_run(&h->subject->s, &h->subject->recover_job, options, look, chase, &t, err);
 	r->states += t.mounted;

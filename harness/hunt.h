@@ -16,6 +16,7 @@ struct hunt {
 	const struct rebuilt *subject; /* with the finding's state */
 	uint32_t rules;		       /* RULE_BITs that the finding broke */
 	const char *title;	       /* of the finding: what its recovery said */
+	bool any; /* be content with another tree on which one of these rules breaks */
 	/* lab, fs, rounds, seed, jobs, limits, stop and progress count; states_max: both
 	 * halves [1000]. */
 	struct real_options real;

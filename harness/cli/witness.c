@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "commands.h"
 #include "finding.h"
 #include "hunt.h"
+#include "interrupt.h"
 #include "json.h"
 #include "mem.h"
 #include "on.h"
@@ -33,7 +33,7 @@ struct witness {
 	struct real_options real;
 	struct on on;
 	const char *db, *tmp;
-	bool json, quiet;
+	bool json, quiet, any;
 	/* the finding */
 	int64_t finding;
 	uint32_t rules;
@@ -45,15 +45,6 @@ struct witness {
 	char *kernel, *made;
 	const char *at; /* the file system that is under way */
 };
-
-static volatile bool interrupted;
-
-/* What has come of whole file systems by then is kept; a second signal ends the process. */
-static void on_interrupt(int signal_number)
-{
-	interrupted = true;
-	signal(signal_number, SIG_DFL);
-}
 
 /* ---- options ---- */
 
@@ -127,8 +118,18 @@ static int set_quiet(void *ctx, const char *value, struct err *err)
 	return ERR_OK;
 }
 
+static int set_same_rule(void *ctx, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct witness *)ctx)->any = true;
+	return ERR_OK;
+}
+
 static const struct cli_option options[] = {
 	{"on", "NAME,…", "file systems: ext4, ext4-lock, ext4-noda, xfs, btrfs [all]", set_on},
+	{"same-rule", NULL, "be content with another state on which the same rule breaks",
+	 set_same_rule},
 	{"max-states", "N", "block states mounted, a file system [1000]", set_states},
 	{"rounds", "N", "recordings under each timing [6]", set_rounds},
 	{"seed", "N", "seed of the timing and the choice of states [1]", set_seed},
@@ -229,8 +230,11 @@ static struct testimony *testify(struct witness *w, const struct file_system *fs
 
 static void try_one(struct witness *w, const struct file_system *fs)
 {
-	struct hunt hunt = {
-		.subject = &w->subject, .rules = w->rules, .title = w->title, .real = w->real};
+	struct hunt hunt = {.subject = &w->subject,
+			    .rules = w->rules,
+			    .title = w->title,
+			    .any = w->any,
+			    .real = w->real};
 	struct hunt_result r;
 	struct err err = {0};
 	hunt.real.fs = fs;
@@ -494,7 +498,6 @@ static void finish(struct witness *w)
 static int run(int argc, char **argv, const char *command_line)
 {
 	struct witness *w = mem_alloc(1, sizeof *w);
-	struct sigaction action = {.sa_handler = on_interrupt};
 	int rest, code;
 	(void)command_line;
 	w->real.seed = 1;
@@ -506,8 +509,7 @@ static int run(int argc, char **argv, const char *command_line)
 		code = cli_usage("witness", "expected one fingerprint, or the beginning of one");
 		goto done;
 	}
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	interrupt_catch();
 	if (!prepare(w, argv[rest], &code))
 		code = work(w);
 done:
