@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -442,7 +443,7 @@ static int prepare(struct witness *w, const char *what, int *code)
 	if (!store)
 		return 1;
 	int rc = take_finding(w, store, what, &err);
-	if (!rc && access(store_path(store), W_OK) != 0)
+	if (!rc && faccessat(AT_FDCWD, store_path(store), W_OK, AT_EACCESS) != 0)
 		rc = err_sys(&err, "%s cannot be written, and what comes of this is kept there",
 			     store_path(store));
 	if (!rc)
