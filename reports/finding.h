@@ -1,8 +1,12 @@
-/* What the text, show and list reports say about a finding in the same words. */
+/* A finding: how it is named, and what the text, show and list reports say about it in the same
+ * words. */
 #ifndef POWERCUT_FINDING_H
 #define POWERCUT_FINDING_H
 
 #include "sheet.h"
+
+/* The finding that people mean: what is as report_show reads it, and so are the errors. */
+int finding_find(struct store *store, const char *what, int64_t *id, struct err *err);
 
 /* "O2", "O2 O4". */
 void finding_rules(const struct finding_row *row, struct buf *out);

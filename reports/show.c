@@ -8,73 +8,6 @@
 #include "summary.h"
 #include "witnesses.h"
 
-enum { PREFIX_MIN = 4, NAMED_MAX = 5 };
-
-/* Whether what is asked for is "#" and a number: *id. */
-static bool parse_number(const char *what, int64_t *id)
-{
-	char *end = NULL;
-	if (what[0] != '#' || what[1] < '0' || what[1] > '9')
-		return false;
-	*id = strtoll(what + 1, &end, 10);
-	return *end == '\0';
-}
-
-static int check_prefix(const char *what, struct err *err)
-{
-	size_t digits = strspn(what, "0123456789abcdefABCDEF");
-	if (what[digits] == '\0' && digits >= PREFIX_MIN)
-		return 0;
-	return err_set(err, ERR_USAGE,
-		       "'%s' names no finding, expected a fingerprint or at least %d digits of one",
-		       what, PREFIX_MIN);
-}
-
-/* The newest finding whose fingerprint begins so, 0 for none, in *id; the
- * different fingerprints that do in names, their number in *n. */
-static int search(struct store *store, const char *prefix, int64_t *id, struct buf *names,
-		  uint32_t *n, struct err *err)
-{
-	struct store_query *q = NULL;
-	struct finding_row row;
-	int rc;
-	*id = 0;
-	*n = 0;
-	while ((rc = store_next_finding(store, &q, 0, &row, err)) == 1) {
-		if (strncasecmp(row.fingerprint, prefix, strlen(prefix)) != 0)
-			continue;
-		*id = row.id;
-		if (strstr(buf_text(names), row.fingerprint))
-			continue;
-		if (++*n <= NAMED_MAX)
-			buf_printf(names, "%s%s", *n > 1 ? ", " : "", row.fingerprint);
-	}
-	return rc;
-}
-
-static int find(struct store *store, const char *what, int64_t *id, struct err *err)
-{
-	struct buf names = {0}, safe = {0};
-	uint32_t n = 0;
-	int rc = 0;
-	if (parse_number(what, id))
-		return 0;
-	rc = check_prefix(what, err);
-	if (rc == 0)
-		rc = search(store, what, id, &names, &n, err);
-	if (rc == 0 && n == 0)
-		rc = err_set(err, ERR_MISSING, "%s: no finding's fingerprint begins with %s",
-			     store_path(store), what);
-	if (rc == 0 && n > 1) {
-		sheet_escape(&safe, buf_text(&names));
-		rc = err_set(err, ERR_USAGE, "%s begins several fingerprints: %s%s", what,
-			     buf_text(&safe), n > NAMED_MAX ? ", …" : "");
-	}
-	buf_finish(&names);
-	buf_finish(&safe);
-	return rc;
-}
-
 static void print_numbers(struct sheet *sheet, const struct outcome_row *row)
 {
 	struct buf text = {0};
@@ -280,7 +213,7 @@ int report_show(struct store *store, const char *what, const struct report_optio
 	sheet_init(&sheet, options, out);
 	int rc = store_begin_reading(store, err);
 	if (rc == 0)
-		rc = find(store, what, &id, err);
+		rc = finding_find(store, what, &id, err);
 	if (rc == 0)
 		rc = store_get_finding(store, id, &finding, err);
 	if (rc == 0)

@@ -63,7 +63,7 @@ static void circumstances(const struct witness_row *row, struct buf *out)
 	buf_printf(out, "seed %llu)", (unsigned long long)row->seed);
 }
 
-static void say(const struct witness_row *row, enum outcome outcome, struct buf *out)
+static void put_outcome(const struct witness_row *row, enum outcome outcome, struct buf *out)
 {
 	buf_printf(out, "on %s", row->file_system);
 	if (outcome == NOT_SEEN) {
@@ -83,29 +83,50 @@ static void say(const struct witness_row *row, enum outcome outcome, struct buf 
 		buf_printf(out, ": %s", row->text);
 }
 
+void witnesses_say(struct sheet *sheet, const struct witness_row *row)
+{
+	struct buf text = {0};
+	enum outcome o = outcome_of(row);
+	put_outcome(row, o, &text);
+	sheet_field(sheet, outcomes[o].name, buf_text(&text));
+	if (o != NOT_TRIED)
+		sheet_field(sheet, "", row->text);
+	buf_finish(&text);
+}
+
 int witnesses_block(struct sheet *sheet, struct store *store, int64_t finding, struct err *err)
 {
 	struct store_query *q = NULL;
 	struct witness_row row;
-	struct buf text = {0};
 	bool any = false;
 	int rc;
 	while ((rc = store_next_witness(store, &q, finding, &row, err)) == 1) {
-		enum outcome o = outcome_of(&row);
 		if (!any) {
 			buf_byte(sheet->out, '\n');
 			sheet_paint(sheet, SHEET_BOLD, "On real file systems");
 			buf_byte(sheet->out, '\n');
 		}
 		any = true;
-		buf_clear(&text);
-		say(&row, o, &text);
-		sheet_field(sheet, outcomes[o].name, buf_text(&text));
-		if (o != NOT_TRIED)
-			sheet_field(sheet, "", row.text);
+		witnesses_say(sheet, &row);
 	}
-	buf_finish(&text);
 	return rc;
+}
+
+void witnesses_object(struct json *json, const struct witness_row *row)
+{
+	json_open(json, NULL, '{');
+	json_text(json, "file_system", row->file_system);
+	json_text(json, "outcome", row->outcome);
+	json_text(json, "kernel", row->kernel);
+	json_text(json, "options", row->options);
+	json_text(json, "made", row->made);
+	json_bits(json, "seed", row->seed);
+	json_count(json, "states", row->states);
+	json_count(json, "variants", row->variants);
+	json_text(json, "variant", row->variant);
+	json_text(json, "blocks", row->blocks);
+	json_text(json, "text", row->text);
+	json_close(json, '}');
 }
 
 int witnesses_list(struct json *json, struct store *store, int64_t finding, struct err *err)
@@ -114,21 +135,8 @@ int witnesses_list(struct json *json, struct store *store, int64_t finding, stru
 	struct witness_row row;
 	int rc;
 	json_open(json, "witnesses", '[');
-	while ((rc = store_next_witness(store, &q, finding, &row, err)) == 1) {
-		json_open(json, NULL, '{');
-		json_text(json, "file_system", row.file_system);
-		json_text(json, "outcome", row.outcome);
-		json_text(json, "kernel", row.kernel);
-		json_text(json, "options", row.options);
-		json_text(json, "made", row.made);
-		json_bits(json, "seed", row.seed);
-		json_count(json, "states", row.states);
-		json_count(json, "variants", row.variants);
-		json_text(json, "variant", row.variant);
-		json_text(json, "blocks", row.blocks);
-		json_text(json, "text", row.text);
-		json_close(json, '}');
-	}
+	while ((rc = store_next_witness(store, &q, finding, &row, err)) == 1)
+		witnesses_object(json, &row);
 	json_close(json, ']');
 	return rc;
 }

@@ -14,6 +14,10 @@ int witnesses_line(struct sheet *sheet, struct store *store, int64_t finding, st
 /* A block with all there is to say of each. */
 int witnesses_block(struct sheet *sheet, struct store *store, int64_t finding, struct err *err);
 
+/* One of them, as a part of the block; as an object of the list.  The finding is not looked at. */
+void witnesses_say(struct sheet *sheet, const struct witness_row *row);
+void witnesses_object(struct json *json, const struct witness_row *row);
+
 /* The member "witnesses", a list. */
 int witnesses_list(struct json *json, struct store *store, int64_t finding, struct err *err);
 

@@ -16,6 +16,7 @@
 	X(claims)                                                                                  \
 	X(list)                                                                                    \
 	X(trace)                                                                                   \
+	X(witness)                                                                                 \
 	X(fidelity)                                                                                \
 	X(driver_test)                                                                             \
 	X(bench)

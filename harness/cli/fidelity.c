@@ -1,7 +1,6 @@
 #include "fidelity.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "interrupt.h"
 #include "mem.h"
 #include "on.h"
 
@@ -19,15 +19,6 @@ struct fidelity {
 	uint64_t rounds;
 	bool litmus_only, no_litmus, json, quiet;
 };
-
-static volatile bool interrupted;
-
-/* What there is by then is printed; a second signal ends the process. */
-static void on_interrupt(int signal_number)
-{
-	interrupted = true;
-	signal(signal_number, SIG_DFL);
-}
 
 /* ---- options ---- */
 
@@ -493,8 +484,7 @@ static int run(int argc, char **argv, const char *command_line)
 		return cli_usage("fidelity", "\"%s\" is too much", argv[rest]);
 	if (on_complete(&f.on, &err))
 		return cli_fail("fidelity", &err);
-	signal(SIGINT, on_interrupt);
-	signal(SIGTERM, on_interrupt);
+	interrupt_catch();
 	if (!f.quiet && !f.json && isatty(STDERR_FILENO))
 		f.options.progress = show_progress;
 	if (work(&f, &out, &code, &err)) {
