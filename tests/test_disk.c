@@ -467,7 +467,8 @@ static void vandal_make(struct generator *g)
 		mkdir(name, 0700);
 		break;
 	case 2:
-		if (symlink("/etc/passwd", name) != 0)
+		/* To nothing: what follows would be done to a file of this machine. */
+		if (symlink("/nonexistent/file", name) != 0)
 			return;
 		break;
 	case 3: {

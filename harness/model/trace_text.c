@@ -454,6 +454,21 @@ static int msync_(struct parser *p, const struct verb *v)
 	return 0;
 }
 
+/* Without a range, of the whole file. */
+static int hint_(struct parser *p, const struct verb *v)
+{
+	uint32_t ino;
+	uint64_t offset = 0, length = 0;
+	if (existing(p, "path", &ino) ||
+	    (!at_end(p) && (number(p, "offset", &offset) || number(p, "length", &length))))
+		return -1;
+	struct event *e = trace_append(p->trace, v->kind);
+	e->ino = ino;
+	e->offset = offset;
+	e->length = length;
+	return 0;
+}
+
 static int on_inode(struct parser *p, const struct verb *v)
 {
 	uint32_t ino;
@@ -554,7 +569,7 @@ static const struct verb verbs[] = {
 	{"fdatasync", on_inode, EVENT_FDATASYNC, 0},
 	{"msync", msync_, EVENT_MSYNC, 0},
 	{"sync", alone, EVENT_SYNC, 0},
-	{"hint", on_inode, EVENT_HINT, 0},
+	{"hint", hint_, EVENT_HINT, 0},
 	{"open", on_inode, EVENT_OPEN, 0},
 	{"fault", fault, EVENT_FAULT, 0},
 	{"begin", mark, EVENT_OP_BEGIN, 0},

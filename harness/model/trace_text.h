@@ -13,7 +13,7 @@
  *   dsync-write PATH OFFSET DATA                    sync-write PATH OFFSET DATA
  *   store PATH OFFSET DATA      store-too PATH OFFSET DATA (seen in the same look)
  *   msync PATH OFFSET LENGTH
- *   truncate PATH SIZE          hint PATH           open PATH
+ *   truncate PATH SIZE          hint PATH [OFFSET LENGTH]   open PATH
  *   fallocate PATH OFFSET LENGTH [keep]             zero PATH OFFSET LENGTH [keep]
  *   fsync PATH                  fdatasync PATH      sync
  *   fault NAME                  note TEXT           inconclusive TEXT
