@@ -27,10 +27,11 @@ enum {
 
 /* What an errand brings back; the tree follows, but where there is a text. */
 struct looked {
+	uint64_t bytes; /* of the tree; and what follows is aligned as it needs it */
 	enum err_code code;
-	char text[200]; /* why there is none; ERR_FULL: it was larger than a tree of this trace can
-			   be */
+	char text[200]; /* why there is none; ERR_FULL: it was larger than any tree of this trace */
 };
+_Static_assert(sizeof(struct looked) % _Alignof(struct seen) == 0, "the tree follows");
 
 /* What is recovered once: a tree, and where recoveries are told, with how much had been
  * acknowledged. */
@@ -109,6 +110,7 @@ static void look(void *arg, const struct state *state, uint64_t order, const cha
 	if (!rc && tree.len > r->tree_bytes)
 		rc = err_set(&err, ERR_FULL, "a tree of %zu bytes, where %zu are the most",
 			     tree.len, r->tree_bytes);
+	looked->bytes = rc ? 0 : tree.len;
 	if (!rc)
 		memcpy(looked + 1, tree.data, tree.len);
 	looked->code = (enum err_code)rc;
@@ -229,8 +231,7 @@ static int take_look(struct real *r)
 		refused(r, looked->text);
 		return ERR_OK;
 	}
-	const struct seen *seen = (const void *)(looked + 1);
-	r->seen[recovery.tag] = (const void *)mem_dup(seen, seen->bytes);
+	r->seen[recovery.tag] = (const void *)mem_dup(looked + 1, looked->bytes);
 	r->totals->mounted++;
 	report(r);
 	return ERR_OK;

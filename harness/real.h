@@ -62,7 +62,9 @@ struct real_totals {
 };
 
 /* Runs the subject's recover_job (job; the subject's pool is not used) over its real crash images.
- * Errors: as block_record, pool_create and pool_wait; and those of visit. */
+ * The laboratory's devices are taken, and stay.  Errors: as lab_devices, block_record,
+ * pool_create and pool_wait; ERR_TARGET where its files are too large to be looked at so often;
+ * and those of visit. */
 int real_run(const struct subject *subject, const struct recover_job *job,
 	     const struct real_options *options, real_visit *visit, void *arg,
 	     struct real_totals *totals, struct err *err);

@@ -34,7 +34,8 @@
  * Unknown texts are "".  "exit_code" is -1 while the campaign runs or where it was killed.
  * "possible" and "left_out" are lower bounds unless "exact".  Numbers are integers of up to 63
  * bits; seeds, which have 64, are strings.  "before" and "after" are fault points.  "windows" sums
- * over the profiles.  Text that is not UTF-8 has U+FFFD for the bytes at fault.
+ * over the profiles.  A real file system is a profile with the name "on:ext4".  Text that is not
+ * UTF-8 has U+FFFD for the bytes at fault.
  *
  * "too_little": all that was tested is in order, but a fault point that the options and the
  * workload lead to was never passed ("unreached").  Of the recoveries that went well

@@ -124,7 +124,7 @@ pyjson_fails() {
 }
 
 pyjson_passes() {
-	replaced_by_rename fsync-replace-dirsync 0 60
+	replaced_by_rename fsync-replace-dirsync 0 36
 	nothing_is_left
 }
 
