@@ -27,6 +27,17 @@ static int set_on(void *ctx, const char *value, struct err *err)
 	return on_parse(&((struct fidelity *)ctx)->on, value, err);
 }
 
+static int set_model(void *ctx, const char *value, struct err *err)
+{
+	struct fidelity *f = ctx;
+	f->options.profile = profile_find(value);
+	return f->options.profile ? ERR_OK
+				  : err_set(err, ERR_USAGE,
+					    "\"%s\" is no profile: see `powercut list "
+					    "profiles`",
+					    value);
+}
+
 static int set_number(const char *value, uint64_t min, uint64_t max, uint32_t *field,
 		      struct err *err)
 {
@@ -118,6 +129,7 @@ static int set_quiet(void *ctx, const char *value, struct err *err)
 
 static const struct cli_option options[] = {
 	{"on", "NAME,…", "file systems: ext4, ext4-lock, ext4-noda, xfs, btrfs [all]", set_on},
+	{"model", "NAME", "hold them against this profile [that of the file system]", set_model},
 	{"programs", "N", "random programs a file system [100]", set_programs},
 	{"calls", "N", "calls of a program, at most [8]", set_calls},
 	{"max-states", "N", "block states of a recording [60], of a litmus test [1000]",

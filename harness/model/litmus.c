@@ -209,7 +209,7 @@ const struct litmus litmus_table[] = {
 	{"L15", MOVE, true, "d/x and e/x are both there", both, "nnnnnyn"},
 	{"L16", MOVE, false, "neither d/x nor e/x is there", neither, "nnnnnnn"},
 	{"L17", SAFE "fdatasync b", true, "b is old", b_old, "nyyynny"},
-	{"L18", "creat f\nwrite f 0 n*8192\nhint f 4096 4096", false,
+	{"L18", "creat f\nwrite f 0 n*4096\nwrite f 4096 n*4096\nhint f 4096 4096", false,
 	 "f has its size, its first block is zeros", first_of_two_zeros, "nyyyyyy"},
 	{"L19", "mkdir d\ncreat d/f\nwrite d/f 0 n*3000\nfsync d/f", true, "d/f is missing",
 	 df_unreachable, "nnnnnny"},

@@ -16,8 +16,8 @@ enum {
 	CALLS_MAX = 8,
 	STATES_MAX = 60,
 	LITMUS_MAX = 1000,
-	LITMUS_ROUND = 50,    /* block states of one recording of a litmus test */
-	LITMUS_ROUNDS = 100,  /* recordings of it, at most */
+	LITMUS_ROUND = 50,   /* block states of one recording of a litmus test */
+	LITMUS_ROUNDS = 100, /* recordings of it, at most */
 	SHRINK_MAX = 60,
 	SHRINK_REPEATS = 3, /* recordings of a smaller program, before it counts as harmless */
 	TIMINGS = 6,
@@ -35,6 +35,7 @@ struct attempt {
 
 struct how {
 	const struct file_system *fs;
+	const struct profile *profile;
 	const struct timing *timing;
 	uint64_t seed;
 	bool warm, close_each;
@@ -44,12 +45,13 @@ struct how {
 };
 
 /* The ways in which a program is recorded follow from its seed. */
-static struct how how_of(const struct file_system *fs, const struct timing *timing, uint64_t seed,
-			 uint32_t states_max)
+static struct how how_of(const struct file_system *fs, const struct fidelity_options *options,
+			 const struct timing *timing, uint64_t seed, uint32_t states_max)
 {
 	struct prng p;
 	prng_init(&p, seed);
 	return (struct how){.fs = fs,
+			    .profile = options->profile ? options->profile : profile_find(fs->name),
 			    .timing = timing,
 			    .seed = prng_next(&p),
 			    .warm = prng_below(&p, 4) == 0,
@@ -85,8 +87,7 @@ static int attempt_run(struct lab *lab, struct device *device, const char *text,
 	rc = experiment_run(lab, device, &run, &states, how->keep_data, how->stop, &a->experiment,
 			    err);
 	if (!rc)
-		against_model(&a->experiment, a->ops, profile_find(how->fs->name), n_events,
-			      &a->against);
+		against_model(&a->experiment, a->ops, how->profile, n_events, &a->against);
 	return rc;
 }
 
@@ -139,8 +140,7 @@ static void note_miss(struct campaign *c, const struct attempt *a, const struct 
 	m->warm = how->warm;
 	m->close_each = how->close_each;
 	snprintf(m->program, sizeof m->program, "%s", text);
-	miss_print(&a->experiment, a->ops, profile_find(c->fs->name), &a->against.misses[0],
-		   &words);
+	miss_print(&a->experiment, a->ops, how->profile, &a->against.misses[0], &words);
 	snprintf(m->text, sizeof m->text, "%s", buf_text(&words));
 	buf_finish(&words);
 }
@@ -165,7 +165,7 @@ static int record_one(struct campaign *c, struct lab *lab, struct device *device
 		      volatile const bool *stop, struct err *err)
 {
 	struct attempt a;
-	struct how how = how_of(c->fs, timing, seed,
+	struct how how = how_of(c->fs, c->options, timing, seed,
 				c->options->states_max ? c->options->states_max : STATES_MAX);
 	how.stop = stop;
 	int rc = attempt_run(lab, device, text, name, &how, &a, err);
@@ -222,7 +222,8 @@ static bool still_misses(void *arg, const char *text)
 	for (uint32_t i = 0; i < SHRINK_REPEATS && !found; i++) {
 		struct attempt a;
 		struct err err;
-		struct how how = how_of(s->c->fs, s->miss->timing, s->miss->seed, STATES_MAX);
+		struct how how =
+			how_of(s->c->fs, s->c->options, s->miss->timing, s->miss->seed, STATES_MAX);
 		how.seed += i;
 		how.warm = s->miss->warm;
 		how.close_each = s->miss->close_each;
@@ -231,8 +232,7 @@ static bool still_misses(void *arg, const char *text)
 		found = !rc && a.against.n_misses > 0;
 		if (found) {
 			struct buf words = {0};
-			miss_print(&a.experiment, a.ops, profile_find(s->c->fs->name),
-				   &a.against.misses[0], &words);
+			miss_print(&a.experiment, a.ops, how.profile, &a.against.misses[0], &words);
 			snprintf(s->miss->text, sizeof s->miss->text, "%s", buf_text(&words));
 			buf_finish(&words);
 		}
@@ -361,8 +361,7 @@ static void judge_litmus(const struct litmus *l, const struct attempt *a, const 
 	r->done = true;
 	r->states += a->experiment.mounted;
 	if (a->against.n_misses && !r->misses) {
-		miss_print(&a->experiment, a->ops, profile_find(how->fs->name),
-			   &a->against.misses[0], &words);
+		miss_print(&a->experiment, a->ops, how->profile, &a->against.misses[0], &words);
 		snprintf(r->text, sizeof r->text, "%s", buf_text(&words));
 		buf_clear(&words);
 	}
@@ -396,7 +395,7 @@ static int litmus_piece(void *arg, struct lab *lab, struct device *device, uint3
 	int rc = ERR_OK;
 	for (uint32_t i = 0; i < LITMUS_ROUNDS; i++) {
 		struct attempt a;
-		struct how how = how_of(run->fs, litmus_timing(i),
+		struct how how = how_of(run->fs, run->options, litmus_timing(i),
 					run->options->seed * 1000003 + i, LITMUS_ROUND);
 		how.keep_data = true;
 		how.stop = stop;

@@ -12,6 +12,7 @@
 
 /* A zeroed struct is valid; zeros mean the default in brackets. */
 struct fidelity_options {
+	const struct profile *profile; /* of the model [that of the file system] */
 	uint32_t programs;   /* a file system [100] */
 	uint32_t calls_max;  /* of a program [8] */
 	uint32_t states_max; /* block states of one recording [60] */
