@@ -88,6 +88,14 @@ lsm_on_ext4() {
 	has out 'same rule  *on ext4\|witnessed  *on ext4'
 }
 
+# The calls of a recovery, after a first crash, are crashed on a real disk too.
+double_crash_on_ext4() {
+	exits 1 run --quiet --db db --tmp "$areas" --model ext4 --max-states 300 --nested 12 --no-outcomes \
+		--engine lsm:mutant=lsm/leftovers-before-flush
+	seen_on ext4 "$(fingerprint O10)" --same-rule
+	has out 'O10 recovery is crash-safe: open'
+}
+
 # A file that was replaced without a sync: all zeros on ext4, empty on xfs; on all of them the old one.
 pyjson_on() {
 	has_fs "$1"
@@ -237,6 +245,7 @@ in_group() {
 
 if in_group engine; then
 	check 'textbook lsm loses data on a real ext4' lsm_on_ext4
+	check 'a recovery that is not crash-safe fails on a real ext4' double_crash_on_ext4
 	check 'what cannot be done is refused, and changes nothing' refusals
 	check 'interrupted, it ends in order' interrupted
 fi

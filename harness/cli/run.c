@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +7,9 @@
 #include "adapters/driver.h"
 #include "area.h"
 #include "campaign.h"
-#include "clock.h"
 #include "commands.h"
 #include "contract.h"
+#include "interrupt.h"
 #include "lab.h"
 #include "mem.h"
 #include "on.h"
@@ -19,7 +18,7 @@
 #include "target.h"
 #include "words.h"
 
-enum { TARGETS_MAX = 64, PROFILES_MAX = 32, DEPTH_MAX = 4, AGAIN_NS = 1000000000 };
+enum { TARGETS_MAX = 64, PROFILES_MAX = 32, DEPTH_MAX = 4 };
 
 /* A recovery with less cannot even start, and would be taken for a broken one. */
 static const uint64_t memory_min = (uint64_t)16 << 20, disk_min = (uint64_t)1 << 20;
@@ -38,23 +37,6 @@ struct run {
 	size_t n_made;
 	bool json, quiet;
 };
-
-static volatile bool interrupted;
-static volatile uint64_t interrupted_ns;
-
-/* The campaign ends with what it has.  Who is impatient and asks again ends the
- * process; but timeout(1) and the like send one signal twice at once. */
-static void on_interrupt(int signal_number)
-{
-	uint64_t now = clock_ns();
-	if (!interrupted)
-		interrupted_ns = now;
-	interrupted = true;
-	if (now - interrupted_ns > AGAIN_NS) {
-		signal(signal_number, SIG_DFL);
-		raise(signal_number);
-	}
-}
 
 /* ---- options; all are checked here, before there is a database ---- */
 
@@ -401,12 +383,10 @@ static int run_campaign(struct run *r)
 	struct campaign_result result;
 	struct err err;
 	struct status status;
-	struct sigaction action = {.sa_handler = on_interrupt};
 	int rc = store_create(r->db ? r->db : CLI_DATABASE, &store, &err);
 	if (rc)
 		return cli_fail("run", &err);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	interrupt_catch();
 	r->options.stop = &interrupted;
 	status_init(&status, r->quiet || r->json);
 	r->options.progress = status_show;

@@ -1,18 +1,9 @@
 #include "trials.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include "area.h"
-
-static volatile bool interrupted;
-
-/* The trials end with what they have; a second signal ends the process. */
-static void on_interrupt(int signal_number)
-{
-	interrupted = true;
-	signal(signal_number, SIG_DFL);
-}
+#include "interrupt.h"
 
 int cli_trials_seed(void *ctx, const char *value, struct err *err)
 {
@@ -77,9 +68,7 @@ int cli_trials_quiet(void *ctx, const char *value, struct err *err)
 void cli_trials_begin(struct cli_trials *t, const char *command_line)
 {
 	struct campaign_options *o = &t->trials.campaign;
-	struct sigaction action = {.sa_handler = on_interrupt};
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	interrupt_catch();
 	if (!o->seed)
 		o->seed = 1;
 	o->stop = &interrupted;

@@ -387,6 +387,8 @@ static void put_text(const struct witness *w, struct buf *out)
 	buf_finish(&line);
 }
 
+/* "powercut-witness", version 1: the finding, the rows as the report has them (json.c), whether a
+ * signal ended it, and the exit status. */
 static void put_json(const struct witness *w, struct buf *out)
 {
 	struct json json = {.out = out};
