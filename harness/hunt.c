@@ -142,7 +142,7 @@ static int look(void *arg, const struct real_state *s, struct err *err)
 		buf_clear(&r->text);
 		block_state_print(states, &states->list[s->block_state], &r->blocks);
 		put_moment(subject->trace, s->to, &r->text);
-		buf_printf(&r->text, "; %s %s: %s", rule_name(rule), rule_promise(rule),
+		buf_printf(&r->text, "; breaks %s (%s): %s", rule_name(rule), rule_promise(rule),
 			   buf_text(&why));
 	}
 	buf_finish(&why);

@@ -396,9 +396,9 @@ static int run_programs(struct fidelity *f, struct lab *lab, const char *program
 	if (f->json)
 		buf_string(out, "\"programs\":[");
 	else
-		buf_printf(out, "%s%-10s %8s %10s %10s %8s   %s\n", out->len ? "\n" : "",
-			   "programs", "number", "states", "trees", "outside",
-			   "of the model, seen");
+		buf_printf(out, "%s%-10s %8s %10s %10s %8s   %s\n",
+			   f->no_litmus || program ? "" : "\n", "programs", "number", "states",
+			   "trees", "outside", "of the model, seen");
 	for (uint32_t i = 0; i < f->on.n && !rc; i++) {
 		struct fidelity_result r;
 		rc = run_one(f, lab, f->on.fs[i], program, &r, err);

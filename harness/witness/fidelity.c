@@ -396,7 +396,8 @@ static int litmus_piece(void *arg, struct lab *lab, struct device *device, uint3
 	for (uint32_t i = 0; i < LITMUS_ROUNDS; i++) {
 		struct attempt a;
 		struct how how = how_of(run->fs, run->options, litmus_timing(i),
-					run->options->seed * 1000003 + i, LITMUS_ROUND);
+					run->options->seed * 1000003 + i,
+					max < LITMUS_ROUND ? max : LITMUS_ROUND);
 		how.keep_data = true;
 		how.stop = stop;
 		/* All timings once, at least. */
