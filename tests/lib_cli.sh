@@ -47,6 +47,20 @@ skip() {
 	exit 77
 }
 
+# needs_mounts NAME: skips the whole script where real file systems cannot be mounted.
+needs_mounts() {
+	if [ "$(id -u)" != 0 ]; then
+		echo "SKIPPED: $1: real file systems need root"
+		exit 77
+	fi
+	for needed in /dev/fuse /dev/loop-control; do
+		[ -w $needed ] || {
+			echo "SKIPPED: $1: real file systems need $needed"
+			exit 77
+		}
+	done
+}
+
 # pc ARGUMENT…: runs the program; its output is in out and err, its exit code in $code.
 pc() {
 	timeout 60 "$program" "$@" >out 2>err </dev/null

@@ -11,17 +11,8 @@ set -u
 }
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 program=$(readlink -f -- "$1")
-if [ "$(id -u)" != 0 ]; then
-	echo "SKIPPED: test_on: real file systems need root"
-	exit 77
-fi
-for needed in /dev/fuse /dev/loop-control; do
-	[ -w $needed ] || {
-		echo "SKIPPED: test_on: real file systems need $needed"
-		exit 77
-	}
-done
 . "$here/lib_cli.sh"
+needs_mounts test_on
 
 # on FS,… ARGUMENT…: a campaign there; the exit code is in $code.
 on() {

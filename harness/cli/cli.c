@@ -171,6 +171,15 @@ int cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *val
 	return ERR_OK;
 }
 
+int cli_parse_count(const char *text, uint32_t min, uint32_t max, uint32_t *value, struct err *err)
+{
+	uint64_t n;
+	int rc = cli_parse_number(text, min, max, &n, err);
+	if (!rc)
+		*value = (uint32_t)n;
+	return rc;
+}
+
 int cli_read_file(const char *path, char **text, struct err *err)
 {
 	FILE *f = fopen(path, "re");

@@ -50,6 +50,8 @@ int cli_parse_timeout(const char *text, uint32_t *ms, struct err *err);
 int cli_parse_size(const char *text, uint64_t *bytes, struct err *err);
 int cli_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *value,
 		     struct err *err);
+/* The same for a number that fits 32 bits, which is left alone where the text is wrong. */
+int cli_parse_count(const char *text, uint32_t min, uint32_t max, uint32_t *value, struct err *err);
 
 /* The text of a file, of 1 MiB at most, the caller's to free.  ERR_USAGE names the file and why. */
 int cli_read_file(const char *path, char **text, struct err *err);

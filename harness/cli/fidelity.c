@@ -38,30 +38,21 @@ static int set_model(void *ctx, const char *value, struct err *err)
 					    value);
 }
 
-static int set_number(const char *value, uint64_t min, uint64_t max, uint32_t *field,
-		      struct err *err)
-{
-	uint64_t n;
-	int rc = cli_parse_number(value, min, max, &n, err);
-	if (!rc)
-		*field = (uint32_t)n;
-	return rc;
-}
-
 static int set_programs(void *ctx, const char *value, struct err *err)
 {
-	return set_number(value, 1, 10000000, &((struct fidelity *)ctx)->options.programs, err);
+	return cli_parse_count(value, 1, 10000000, &((struct fidelity *)ctx)->options.programs,
+			       err);
 }
 
 static int set_calls(void *ctx, const char *value, struct err *err)
 {
-	return set_number(value, 1, 40, &((struct fidelity *)ctx)->options.calls_max, err);
+	return cli_parse_count(value, 1, 40, &((struct fidelity *)ctx)->options.calls_max, err);
 }
 
 static int set_states(void *ctx, const char *value, struct err *err)
 {
 	struct fidelity *f = ctx;
-	int rc = set_number(value, 2, 1000000, &f->options.states_max, err);
+	int rc = cli_parse_count(value, 2, 1000000, &f->options.states_max, err);
 	f->options.litmus_max = f->options.states_max;
 	return rc;
 }
@@ -73,7 +64,7 @@ static int set_seed(void *ctx, const char *value, struct err *err)
 
 static int set_jobs(void *ctx, const char *value, struct err *err)
 {
-	return set_number(value, 1, 64, &((struct fidelity *)ctx)->options.jobs, err);
+	return cli_parse_count(value, 1, 64, &((struct fidelity *)ctx)->options.jobs, err);
 }
 
 static int set_rounds(void *ctx, const char *value, struct err *err)

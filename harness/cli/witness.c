@@ -61,24 +61,14 @@ static int set_on(void *ctx, const char *value, struct err *err)
 	return on_parse(&((struct witness *)ctx)->on, value, err);
 }
 
-static int set_number(const char *value, uint64_t min, uint64_t max, uint32_t *field,
-		      struct err *err)
-{
-	uint64_t n;
-	int rc = cli_parse_number(value, min, max, &n, err);
-	if (!rc)
-		*field = (uint32_t)n;
-	return rc;
-}
-
 static int set_states(void *ctx, const char *value, struct err *err)
 {
-	return set_number(value, 4, 10000000, &((struct witness *)ctx)->real.states_max, err);
+	return cli_parse_count(value, 4, 10000000, &((struct witness *)ctx)->real.states_max, err);
 }
 
 static int set_rounds(void *ctx, const char *value, struct err *err)
 {
-	return set_number(value, 1, 100000, &((struct witness *)ctx)->real.rounds, err);
+	return cli_parse_count(value, 1, 100000, &((struct witness *)ctx)->real.rounds, err);
 }
 
 static int set_seed(void *ctx, const char *value, struct err *err)
@@ -88,7 +78,7 @@ static int set_seed(void *ctx, const char *value, struct err *err)
 
 static int set_jobs(void *ctx, const char *value, struct err *err)
 {
-	return set_number(value, 1, 64, &((struct witness *)ctx)->real.jobs, err);
+	return cli_parse_count(value, 1, 64, &((struct witness *)ctx)->real.jobs, err);
 }
 
 static int set_timeout(void *ctx, const char *value, struct err *err)
