@@ -79,7 +79,7 @@ static uint32_t rank_of(uint64_t n)
 
 void again_consider(struct again *again, const struct state *state, uint64_t path, uint32_t loss)
 {
-	bool whole = state->n_held == 0 && state->tear.object == NONE;
+	bool whole = state_is_whole(state);
 	const char *before =
 		ops_fault_before(again->ops, ops_point_named(again->ops, state->point));
 	bool new_path = count(again, path) == 1;

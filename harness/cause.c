@@ -632,7 +632,7 @@ struct cause *causes_add(struct causes *c, struct model *model, uint32_t rule,
 			 const struct state *minimal, uint32_t culprit, const char *why)
 {
 	struct buf text = {0}, source = {0}, key = {0}, explanation = {0}, id = {0};
-	bool lost = minimal->n_held || minimal->tear.object != NONE;
+	bool lost = !state_is_whole(minimal);
 	uint32_t first = culprit == NONE ? 0 : c->s->ops->steps[culprit].event;
 	if (lost)
 		put_losses(c, minimal, &text, &source, &key, &first);

@@ -202,7 +202,7 @@ static struct cause *new_cause(struct explore *x, const struct waiting *w, uint3
 		continue;
 	if (!w->whole)
 		causes_minimise(x->behind, &w->state, explore_probe, &probing, &minimal, &held);
-	bool whole = minimal.n_held == 0 && minimal.tear.object == NONE;
+	bool whole = state_is_whole(&minimal);
 	if (whole && goes_on(x, p, rule)) {
 		cause = x->whole_cause; /* the same failure goes on */
 	} else {
@@ -293,12 +293,6 @@ static void add_outcome(struct explore *x, const struct waiting *w, const struct
 		x->rc = store_add_outcome(x->s->store, &row, x->err);
 	buf_finish(&id);
 	buf_finish(&why);
-}
-
-/* Whether nothing was lost. */
-static bool is_whole(const struct state *state)
-{
-	return state->n_held == 0 && state->tear.object == NONE;
 }
 
 /* The verdict on the state at the head of the queue, whose result is known. */
@@ -394,7 +388,7 @@ static void enqueue(struct explore *x, const struct state *state, struct digest 
 		return;
 	struct waiting *w = &x->queue[x->tail % WAITING_MAX];
 	*w = (struct waiting){*state, digest,	       at,
-			      first,  is_whole(state), x->looked_before + x->looked};
+			      first,  state_is_whole(state), x->looked_before + x->looked};
 	w->state.held = state->n_held ? (const struct held *)(const void *)mem_dup(
 						state->held, state->n_held * sizeof *state->held)
 				      : NULL;
@@ -424,7 +418,7 @@ static void consider(struct explore *x, const struct state *state, uint32_t at)
 	x->looked++;
 	/* Most states are old friends that pass: nothing more to do. */
 	if (!first && x->head == x->tail && passes_already(x, met->result, &p->bounds)) {
-		if (is_whole(state))
+		if (state_is_whole(state))
 			x->whole_cause = NULL;
 		return;
 	}

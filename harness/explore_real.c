@@ -108,11 +108,6 @@ static void mapped_finish(struct mapped *m)
 
 /* ---- causes ---- */
 
-static bool is_whole(const struct state *state)
-{
-	return state->n_held == 0 && state->tear.object == NONE;
-}
-
 /* The step that brought a failure that needs no loss, and the point after it: from there on,
  * all states in which nothing is lost break that rule.  NONE: it was there before the first. */
 static int find_culprit(struct explore *x, uint32_t rule, struct state *whole, uint32_t *step)
@@ -166,10 +161,10 @@ static struct cause *new_cause(struct explore_real *r, const struct mapped *m, u
 	struct cause *cause = NULL;
 	uint32_t number, culprit = NONE;
 	int rc = ERR_OK;
-	if (!is_whole(&minimal))
+	if (!state_is_whole(&minimal))
 		causes_minimise(model_at(r, m->profile, minimal.point), &m->state, explore_probe,
 				&probing, &minimal, &held);
-	if (is_whole(&minimal))
+	if (state_is_whole(&minimal))
 		rc = find_culprit(x, rule, &minimal, &culprit);
 	bounds = points_bounds(x->s, minimal.point, true);
 	if (!rc)
@@ -200,7 +195,7 @@ static bool attribute(struct explore_real *r, const struct real_state *s, const 
 		      uint32_t rule)
 {
 	struct explore *x = r->x;
-	struct cause *cause = is_whole(&m->state) ? NULL : causes_known(x->causes, rule, &m->state);
+	struct cause *cause = state_is_whole(&m->state) ? NULL : causes_known(x->causes, rule, &m->state);
 	if (!cause)
 		cause = new_cause(r, m, rule);
 	if (!cause)

@@ -9,7 +9,6 @@
 
 static int prepare(struct job *job)
 {
-	job->limits = job->options->limits;
 	command_limits(&job->limits);
 	return command_check(job->what->command, job->err);
 }

@@ -38,6 +38,12 @@ struct state {
 	struct tear tear;
 };
 
+/* Whether nothing is held back, and nothing torn: all is on disk. */
+static inline bool state_is_whole(const struct state *state)
+{
+	return state->n_held == 0 && state->tear.object == NONE;
+}
+
 struct digest {
 	uint64_t lo, hi;
 };

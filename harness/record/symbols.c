@@ -255,7 +255,11 @@ static bool is_go_library(const char *file)
 {
 	static const char *const parts[] = {"/src/runtime/",  "/src/syscall/", "/src/os/",
 					    "/src/internal/", "/src/io/",      "/src/bufio/"};
-	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+	size_t length = strlen(file);
+	/* A C file may well lie in /home/gordon/src/io. */
+	bool go = length > 3 && (strcmp(file + length - 3, ".go") == 0 ||
+				 strcmp(file + length - 2, ".s") == 0);
+	for (size_t i = 0; go && i < sizeof parts / sizeof *parts; i++)
 		if (strstr(file, parts[i]) && strstr(file, "/go"))
 			return true;
 	return false;
