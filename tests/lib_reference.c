@@ -128,7 +128,7 @@ static bool asks_for(const struct reference *r, uint32_t i, uint32_t k)
 	const struct micro *later = &r->ops->micros[i], *earlier = &r->ops->micros[k];
 	const struct object *o = &r->ops->objects[earlier->object];
 	/* The zeros at the ends of a range. */
-	if (r->profile->journal && k < i && later->event == earlier->event &&
+	if (r->profile->zeros_ordered && k < i && later->event == earlier->event &&
 	    r->ops->trace->events[later->event].kind == EVENT_ZERO && o->kind == OBJECT_BLOCK &&
 	    r->ops->objects[later->object].kind == OBJECT_SIZE)
 		return true;
@@ -440,13 +440,23 @@ static const struct micro *made_by(const struct reference *r, uint32_t ino)
 	return NULL;
 }
 
-/* A name that overtakes lets the other halves of what it named before be. */
+/* A name that overtakes lets the other halves be of what it named before, and of the names
+ * that the file had before; and its old name, where that is another's on disk. */
 static void reach_name(struct syncing *s, const struct micro *named)
 {
 	struct reference *r = s->r;
 	for (uint32_t i = 0; r->profile->order == ORDER_OVERTAKE && i < r->ops->n_micros; i++) {
 		const struct micro *m = issued(r, i);
-		if (m && m->object == named->object && m->version < named->version && pending(s, m))
+		if (!m || r->ops->objects[m->object].kind != OBJECT_ENTRY)
+			continue;
+		if (m->object == named->object && m->version < named->version && pending(s, m))
+			r->split[i] = true;
+		if (m->ino != named->ino || !is_rename(m) || !is_rename(named) || m > named)
+			continue;
+		uint32_t from = r->ops->micros[m->partner].object;
+		if (m < named)
+			r->split[m->partner] = r->split[i] = true;
+		else if (ops_entry(r->ops, from, s->reached[from]) != m->ino)
 			r->split[i] = true;
 	}
 	reach(s, named);
@@ -476,7 +486,7 @@ static void reach_names(struct syncing *s, uint32_t ino, enum rule_names rule, i
 			uint32_t dir = r->ops->objects[m->object].ino;
 			const struct micro *made = made_by(r, dir);
 			if (r->profile->order == ORDER_OVERTAKE && made && pending(s, made))
-				reach_names(s, dir, rule, depth + 1);
+				reach_names(s, dir, NAMES_CREATION, depth + 1);
 		}
 }
 
@@ -599,11 +609,28 @@ static void overtake(struct syncing *s)
 			r->overtook[i] = true;
 }
 
-/* All changes that are pending of the names of a file, of others that had or have these names,
- * and so on. */
-static void let_names_overtake(struct syncing *s, uint32_t ino)
+/* All changes that are pending of the names and sizes of a file, of others that had or have
+ * these names, of the directories they are in, and so on. */
+static void let_inode_overtake(struct reference *r, uint32_t ino);
+
+static void let_entry_overtake(struct reference *r, uint32_t object)
 {
-	struct reference *r = s->r;
+	const struct ops *ops = r->ops;
+	if (r->certain[object] == r->newest[object])
+		return;
+	for (uint32_t v = r->certain[object] + 1; v <= r->newest[object]; v++) {
+		uint32_t m = ops_micro(ops, object, v);
+		r->overtook[m] = true;
+		if (ops->micros[m].partner != NONE)
+			r->overtook[ops->micros[m].partner] = true;
+	}
+	for (uint32_t v = r->certain[object]; v <= r->newest[object]; v++)
+		let_inode_overtake(r, ops_entry(ops, object, v));
+	let_inode_overtake(r, ops->objects[object].ino);
+}
+
+static void let_inode_overtake(struct reference *r, uint32_t ino)
+{
 	const struct ops *ops = r->ops;
 	if (ino == 0 || r->closed[ino])
 		return;
@@ -612,16 +639,31 @@ static void let_names_overtake(struct syncing *s, uint32_t ino)
 		bool named = false;
 		for (uint32_t v = 0; ops->objects[o].kind == OBJECT_ENTRY && v <= r->newest[o]; v++)
 			named = named || ops_entry(ops, o, v) == ino;
-		for (uint32_t v = r->certain[o] + 1; named && v <= r->newest[o]; v++) {
-			uint32_t m = ops_micro(ops, o, v);
-			r->overtook[m] = true;
-			if (ops->micros[m].partner != NONE)
-				r->overtook[ops->micros[m].partner] = true;
-		}
-		for (uint32_t v = r->certain[o];
-		     named && r->certain[o] < r->newest[o] && v <= r->newest[o]; v++)
-			let_names_overtake(s, ops_entry(ops, o, v));
+		if (named)
+			let_entry_overtake(r, o);
+		for (uint32_t v = r->certain[o] + 1;
+		     ops->objects[o].kind == OBJECT_SIZE && ops->objects[o].ino == ino &&
+		     v <= r->newest[o];
+		     v++)
+			r->overtook[ops_micro(ops, o, v)] = true;
 	}
+}
+
+/* The data that a size by an extending write says is there was written before it. */
+static void reach_needed(struct syncing *s, uint32_t micro)
+{
+	const struct ops *ops = s->r->ops;
+	const struct micro *m = &ops->micros[micro];
+	if (s->r->profile->size != SIZE_LAST || ops->objects[m->object].kind != OBJECT_SIZE ||
+	    !(m->flags & MICRO_GROWTH))
+		return;
+	uint32_t block = ops_block_object(ops, ops->objects[m->object].ino,
+					  (uint32_t)((m->size - 1) / BLOCK_BYTES));
+	if (block == NONE)
+		return;
+	uint32_t version = s->r->newest_at[(size_t)micro * ops->n_objects + block];
+	if (s->reached[block] < version)
+		s->reached[block] = version;
 }
 
 static bool named_now(const struct reference *r, uint32_t ino)
@@ -653,7 +695,19 @@ static void sync_event(struct reference *r, uint32_t event)
 			     r->ops->objects[r->ops->micros[i].object].kind != OBJECT_BLOCK ||
 			     r->ops->micros[i].flags & MICRO_ALLOCATES))
 				reach(&s, issued(r, i));
+		for (uint32_t i = 0; r->profile->sync_flushes_log && i < r->ops->n_micros; i++)
+			if (issued(r, i) && covers(&s, issued(r, i)) && pending(&s, issued(r, i)))
+				reach_needed(&s, i);
 		goto done;
+	}
+	if (r->profile->order == ORDER_OVERTAKE) {
+		memset(r->closed, 0, r->ops->n_inodes + 1);
+		let_inode_overtake(r, e->ino);
+		for (uint32_t o = 0; o < n; o++)
+			if (r->ops->objects[o].kind == OBJECT_ENTRY &&
+			    r->ops->objects[o].ino == e->ino)
+				let_entry_overtake(r, o);
+		r->logged[e->ino] = true;
 	}
 	if (r->profile->nameless_unlogged && e->ino != TRACE_ROOT && !named_now(r, e->ino)) {
 		for (uint32_t i = 0; i < r->ops->n_micros; i++) {
@@ -674,11 +728,6 @@ static void sync_event(struct reference *r, uint32_t event)
 		reach_contents(&s, e->ino);
 	if (r->profile->journal && r->ops->inodes[e->ino].type == INODE_FILE)
 		reach_journal(&s, e->ino);
-	if (r->profile->order == ORDER_OVERTAKE) {
-		memset(r->closed, 0, r->ops->n_inodes + 1);
-		let_names_overtake(&s, e->ino);
-		r->logged[e->ino] = true;
-	}
 	reach_names(&s, e->ino, names ? r->profile->fsync : r->profile->fdatasync, 0);
 	if (r->profile->order == ORDER_OVERTAKE)
 		overtake(&s);

@@ -133,6 +133,9 @@ void model_loosen(struct model *model, uint32_t micro)
 	else
 		add_loose(model, micro);
 	leave_sequence(model, micro);
+	for (uint32_t i = of->demands; i != NONE; i = model->demands[i].next)
+		if (model->demands[i].tag == TAG_ORDER)
+			model->demands[i].version = 0; /* handed over */
 }
 
 struct model *model_create(const struct ops *ops, const struct profile *profile)
@@ -263,6 +266,8 @@ static void follow_back(struct model *model, uint32_t micro)
 	const struct ops *ops = model->ops;
 	for (uint32_t i = model->of[micro].demanded; i != NONE; i = model->demands[i].next_back) {
 		const struct micro *m = &ops->micros[model->demands[i].micro];
+		if (model->demands[i].version == 0)
+			continue; /* asks nothing any more */
 		if (model->high[m->object] >= m->version && model->low[m->object] < m->version)
 			todo(model, m->object, m->version - 1);
 	}
@@ -556,11 +561,11 @@ static void demand_synced(struct model *model, uint32_t micro, uint32_t ino)
 	}
 }
 
-/* M4: a journal holds the zeros at the ends of a range back until they are written. */
+/* M4: ext4's journal is held back until the zeros at the ends of a range are written. */
 static void demand_zero_ends(struct model *model, uint32_t micro)
 {
 	const struct micro *micros = model->ops->micros;
-	if (!model->profile->journal ||
+	if (!model->profile->zeros_ordered ||
 	    model->ops->trace->events[micros[micro].event].kind != EVENT_ZERO)
 		return;
 	for (uint32_t i = micro; i-- > 0 && micros[i].event == micros[micro].event;)

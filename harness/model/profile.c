@@ -10,13 +10,13 @@ const struct profile profile_table[] = {
 	 .order = ORDER_ALL, .sector_bytes = 4096},
 	{.name = "ext4-lock", .summary = "ext4 with dioread_lock, and before Linux 5.6",
 	 .order = ORDER_METADATA, .size = SIZE_NEW, .fsync = NAMES_ALL, .fdatasync = NAMES_CREATION,
-	 .journal = true, .replace = REPLACE_WAITS, .sector_bytes = 4096, .file_system = true},
+	 .journal = true, .zeros_ordered = true, .replace = REPLACE_WAITS, .sector_bytes = 4096, .file_system = true},
 	{.name = "ext4", .summary = "ext4 with its defaults, since Linux 5.6",
 	 .order = ORDER_METADATA, .size = SIZE_FREE, .fsync = NAMES_ALL, .fdatasync = NAMES_CREATION,
-	 .journal = true, .replace = REPLACE_STARTS, .sector_bytes = 4096, .file_system = true},
+	 .journal = true, .zeros_ordered = true, .replace = REPLACE_STARTS, .sector_bytes = 4096, .file_system = true},
 	{.name = "ext4-noda", .summary = "ext4 with noauto_da_alloc",
 	 .order = ORDER_METADATA, .size = SIZE_FREE, .fsync = NAMES_ALL, .fdatasync = NAMES_CREATION,
-	 .journal = true, .replace = REPLACE_FREE, .sector_bytes = 4096, .file_system = true},
+	 .journal = true, .zeros_ordered = true, .replace = REPLACE_FREE, .sector_bytes = 4096, .file_system = true},
 	{.name = "xfs", .summary = "xfs with its defaults",
 	 .order = ORDER_METADATA, .size = SIZE_LAST, .fsync = NAMES_ALL, .fdatasync = NAMES_ALL,
 	 .journal = true, .replace = REPLACE_FREE, .exchange_unnamed = true, .sync_flushes_log = true,
@@ -67,7 +67,7 @@ static bool rules_within(const struct profile *a, const struct profile *b)
 				      [REPLACE_STARTS] = 1,
 				      [REPLACE_WAITS] = 2};
 	return a->order == b->order && a->journal == b->journal && a->fsync >= b->fsync &&
-	       a->fdatasync >= b->fdatasync && a->tail_waits >= b->tail_waits &&
+	       a->fdatasync >= b->fdatasync && a->tail_waits >= b->tail_waits && a->zeros_ordered >= b->zeros_ordered &&
 	       a->sync_flushes_log <= b->sync_flushes_log && a->nameless_unlogged <= b->nameless_unlogged &&
 	       a->exchange_unnamed <= b->exchange_unnamed && replace[a->replace] >= replace[b->replace] &&
 	       (b->size == SIZE_FREE || a->size == b->size ||

@@ -62,21 +62,38 @@ static bool is_new(const struct model *model, uint32_t dir)
 	return inode->n_namings && model->low[made->object] < made->version;
 }
 
-/* What overtakes by its name takes nothing along of what that entry named before: the other
- * half of an earlier rename may stay behind. */
-static void let_earlier_be(struct model *model, uint32_t object, uint32_t version)
+static void drop_ties(struct model *model, uint32_t micro)
 {
-	for (uint32_t v = model->low[object] + 1; v < version; v++) {
-		uint32_t m = ops_micro(model->ops, object, v);
-		for (uint32_t i = model->of[m].demands; i != NONE; i = model->demands[i].next)
-			if (model->demands[i].tag & (TAG_GROUP | TAG_MOVED))
-				model->demands[i].version = 0; /* asks nothing */
+	for (uint32_t i = model->of[micro].demands; i != NONE; i = model->demands[i].next)
+		if (model->demands[i].tag & (TAG_GROUP | TAG_MOVED))
+			model->demands[i].version = 0; /* asks nothing */
+}
+
+/* What overtakes by its name takes nothing along of what that entry named before, nor of the
+ * names that the file had in between: the other halves of these renames may stay behind.  And
+ * its old name goes only where that is its own on disk. */
+static void let_earlier_be(struct model *model, uint32_t ino, uint32_t naming)
+{
+	const struct ops *ops = model->ops;
+	const struct naming *namings = ops->namings + ops->inodes[ino].namings;
+	const struct naming *settled = &namings[naming];
+	for (uint32_t v = model->low[settled->object] + 1; v < settled->version; v++)
+		drop_ties(model, ops_micro(ops, settled->object, v));
+	for (uint32_t i = 0; i <= naming && by_rename(model, settled); i++) {
+		const struct micro *m = naming_micro(model, &namings[i]);
+		if (!m || m->partner == NONE)
+			continue;
+		uint32_t from = ops->micros[m->partner].object;
+		if (i < naming)
+			drop_ties(model, m->partner);
+		if (i < naming || ops_entry(ops, from, model->low[from]) != ino)
+			drop_ties(model, ops_micro(ops, namings[i].object, namings[i].version));
 	}
 }
 
 /* M6: the names of an inode.  Where metadata is ordered, those of the directories above
  * come with them as far as they are older; a file system on which a file overtakes takes
- * along the directories that are new. */
+ * along the directories that are new, under the name that they were made with or a later one. */
 static void settle_names(struct model *model, uint32_t ino, enum rule_names rule,
 			 const struct sync *sync)
 {
@@ -106,10 +123,10 @@ static void settle_names(struct model *model, uint32_t ino, enum rule_names rule
 		uint32_t dir = ops->objects[n->object].ino;
 		bool with_dir = overtakes && is_new(model, dir);
 		if (overtakes)
-			let_earlier_be(model, n->object, n->version);
+			let_earlier_be(model, ino, i);
 		settle_object(model, n->object, n->version);
 		if (with_dir)
-			settle_names(model, dir, rule, sync);
+			settle_names(model, dir, NAMES_CREATION, sync);
 	}
 }
 
@@ -186,10 +203,10 @@ static void settle_range(struct model *model, const struct event *e)
 		uint32_t block = ops_block_object(ops, e->ino, (uint32_t)b);
 		settle_object(model, block, model->newest[block]);
 	}
-	/* The blocks have raised the size past any truncate that hides them. */
-	uint32_t v = model->low[size];
-	while (ops_size(ops, size, v) < end)
-		v++;
+	/* The least version from which on every size covers them. */
+	uint32_t v = model->newest[size];
+	while (v > model->low[size] && ops_size(ops, size, v - 1) >= end)
+		v--;
 	settle_object(model, size, v);
 }
 
@@ -268,34 +285,63 @@ static void settle_journal(struct model *model, uint32_t ino)
 }
 
 /* The log of a file that overtakes takes other files along whose names were, or have become,
- * names of it; and those that have to do with these: all may overtake. */
-static void loosen_names(struct model *model, uint32_t ino)
+ * names of it; those that have to do with these; and the directories above: all may overtake,
+ * by their names and sizes. */
+static void loosen_inode(struct model *model, uint32_t ino);
+
+static void loosen_entry(struct model *model, uint32_t object)
+{
+	const struct ops *ops = model->ops;
+	uint32_t low = model->low[object], newest = model->newest[object];
+	for (uint32_t v = low + 1; v <= newest; v++) {
+		uint32_t m = ops_micro(ops, object, v);
+		model_loosen(model, m);
+		if (ops->micros[m].partner != NONE)
+			model_loosen(model, ops->micros[m].partner);
+	}
+	if (newest == low)
+		return;
+	for (uint32_t v = low; v <= newest; v++)
+		loosen_inode(model, ops_entry(ops, object, v));
+	loosen_inode(model, ops->objects[object].ino);
+}
+
+static void loosen_inode(struct model *model, uint32_t ino)
 {
 	const struct ops *ops = model->ops;
 	const struct inode *inode = &ops->inodes[ino];
 	if (ino == 0 || model->seen[ino] == model->seen_now)
 		return;
 	model->seen[ino] = model->seen_now;
+	if (inode->size_object != NONE)
+		for (uint32_t v = model->low[inode->size_object] + 1;
+		     v <= model->newest[inode->size_object]; v++)
+			model_loosen(model, ops_micro(ops, inode->size_object, v));
 	for (uint32_t i = 0; i < inode->n_namings; i++) {
 		const struct naming *n = &ops->namings[inode->namings + i];
-		uint32_t low = model->low[n->object], newest = model->newest[n->object];
-		if (n->version > newest || newest == low)
-			continue;
-		for (uint32_t v = low + 1; v <= newest; v++) {
-			uint32_t m = ops_micro(ops, n->object, v);
-			model_loosen(model, m);
-			if (ops->micros[m].partner != NONE)
-				model_loosen(model, ops->micros[m].partner);
-		}
-		for (uint32_t v = low; v <= newest; v++)
-			loosen_names(model, ops_entry(ops, n->object, v));
+		if (n->version <= model->newest[n->object])
+			loosen_entry(model, n->object);
 	}
+}
+
+static void loosen_directory(struct model *model, uint32_t dir)
+{
+	const struct inode *inode = &model->ops->inodes[dir];
+	for (uint32_t i = 0; i < inode->n_entries; i++)
+		loosen_entry(model, model->ops->entry_objects[inode->entries + i]);
 }
 
 static void sync_inode(struct model *model, const struct sync *sync)
 {
 	const struct event *e = sync->event;
 	bool all = e->kind == EVENT_FSYNC || e->flags & EVENT_FSYNC_TOO;
+	if (model->profile->order == ORDER_OVERTAKE) {
+		loosen_inode(model, e->ino);
+		if (model->ops->inodes[e->ino].type == INODE_DIR)
+			loosen_directory(model, e->ino);
+		model->logged[e->ino] = true;
+		model->seen_now++;
+	}
 	if (model->profile->nameless_unlogged && e->ino != TRACE_ROOT && !has_name(model, e->ino)) {
 		note_nameless(model, e->ino, sync);
 		return;
@@ -311,11 +357,6 @@ static void sync_inode(struct model *model, const struct sync *sync)
 			settle_file(model, e->ino, sync);
 		settle_journal(model, e->ino);
 	}
-	if (model->profile->order == ORDER_OVERTAKE) {
-		loosen_names(model, e->ino);
-		model->logged[e->ino] = true;
-		model->seen_now++;
-	}
 	settle_names(model, e->ino, all ? model->profile->fsync : model->profile->fdatasync, sync);
 }
 
@@ -329,13 +370,28 @@ static uint32_t logged(const struct model *model, uint32_t object, uint32_t vers
 	return version;
 }
 
+/* The data that sizes say is there (M5) was written before they were logged. */
+static void settle_needs(struct model *model, uint32_t size, uint32_t version)
+{
+	for (uint32_t v = model->low[size] ? model->low[size] : 1; v <= version; v++) {
+		const struct of_micro *of = &model->of[ops_micro(model->ops, size, v)];
+		if (of->need_object != NONE)
+			model_raise(model, of->need_object, of->need_version, 0);
+	}
+}
+
 /* Everything that the sync covers, of all files. */
 static void sync_all(struct model *model, const struct sync *sync)
 {
+	bool log_only = model->profile->sync_flushes_log;
+	const struct object *objects = model->ops->objects;
+	for (size_t i = 0; i < model->n_pending && log_only; i++)
+		if (objects[model->pending[i]].kind == OBJECT_SIZE)
+			settle_needs(model, model->pending[i],
+				     covered(model, model->pending[i], sync));
 	for (size_t i = 0; i < model->n_pending; i++) {
 		uint32_t object = model->pending[i], version = covered(model, object, sync);
-		if (model->profile->sync_flushes_log &&
-		    model->ops->objects[object].kind == OBJECT_BLOCK)
+		if (log_only && objects[object].kind == OBJECT_BLOCK)
 			version = logged(model, object, version);
 		model_raise(model, object, version, 0);
 	}
