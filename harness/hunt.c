@@ -170,6 +170,9 @@ static int run_half(struct chase *chase, const struct real_options *options, str
 		buf_printf(&r->text, "%s",
 			   *t.refusal ? t.refusal : "no crash image could be mounted");
 	}
+	if (!rc && t.mounted && t.unmountable && r->outcome == HUNT_NOT_SEEN)
+		buf_printf(&r->text, "%s%u more could not be mounted: %s", r->text.len ? "; " : "",
+			   t.unmountable, t.refusal);
 	return rc;
 }
 

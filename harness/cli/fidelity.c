@@ -197,7 +197,7 @@ static void weigh_cell(const struct litmus *l, const struct file_system *fs,
 {
 	bool expected = litmus_expects(l, column_of(fs));
 	o->holes += (r->shown && !expected) || r->misses;
-	o->unsure += !r->done;
+	o->unsure += !r->done || r->unmountable || r->undecided;
 	o->cells += expected;
 	o->seen += expected && r->shown;
 	o->unseen += expected && r->done && !r->shown;
@@ -230,7 +230,7 @@ static void print_litmus(const struct on *on, struct litmus_result *const *resul
 	for (uint32_t f = 0; f < on->n; f++) {
 		for (uint32_t i = 0; litmus_table[i].name; i++) {
 			const struct litmus_result *r = &results[f][i];
-			if (!r->done)
+			if (!r->done || r->unmountable)
 				buf_printf(out, "\n%s on %s could not be done: %s\n",
 					   litmus_table[i].name, on->fs[f]->name, r->text);
 			else if (r->misses)
@@ -485,6 +485,15 @@ static int run(int argc, char **argv, const char *command_line)
 		return code;
 	if (rest < argc)
 		return cli_usage("fidelity", "\"%s\" is too much", argv[rest]);
+	if (f.litmus_only && (f.no_litmus || f.program))
+		return cli_usage("fidelity", "--litmus leaves nothing to do with %s",
+				 f.program ? "--program" : "--no-litmus");
+	if (f.program && f.options.programs)
+		return cli_usage("fidelity",
+				 "--program FILE is one program: --programs does not go "
+				 "with it");
+	if (f.rounds && !f.program)
+		return cli_usage("fidelity", "--rounds is for --program FILE");
 	if (on_complete(&f.on, &err))
 		return cli_fail("fidelity", &err);
 	interrupt_catch();

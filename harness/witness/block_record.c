@@ -95,8 +95,9 @@ static int record(struct stand *s, struct block_recording *recording, struct err
 {
 	const struct block_run *r = s->run;
 	struct err stopped;
-	device_copy(s->device, &recording->base);
+	/* In this order: what comes between is in both, and so durable. */
 	device_record(s->device);
+	device_copy(s->device, &recording->base);
 	device_slow(s->device, slow_us(s));
 	int rc = act(s, err);
 	if (!rc)

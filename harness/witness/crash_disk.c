@@ -47,7 +47,15 @@ static void also_dirty(struct crash_disk *d)
 {
 	uint8_t *dirty = device_dirty(d->device);
 	for (uint64_t i = 0; i < d->n_blocks; i++)
-		dirty[i] |= d->used[i];
+		if (d->used[i])
+			dirty[i] = DEVICE_TOUCHED;
+}
+
+static void forget_dirty(struct crash_disk *d)
+{
+	uint8_t *dirty = device_dirty(d->device);
+	for (uint64_t i = 0; i < d->n_blocks; i++)
+		dirty[i] &= DEVICE_WRITTEN;
 }
 
 /* All units before `first` are on disk.  Both the clean copy and the device get them;
@@ -62,14 +70,15 @@ static void advance(struct crash_disk *d, uint32_t first)
 	}
 	for (uint32_t u = d->first; u < first; u++) {
 		uint64_t block = states->units[u].offset / DEVICE_BLOCK;
-		d->used[block] = dirty[block] = 1;
+		d->used[block] = 1;
+		dirty[block] = DEVICE_TOUCHED;
 	}
 	block_units_apply(states, d->first, first, d->clean);
 	d->first = first;
 	for (uint64_t i = 0; i < d->n_blocks; i++)
-		if (dirty[i])
+		if (dirty[i] & DEVICE_DIRTY)
 			memcpy(data + block_bytes(i), d->clean + block_bytes(i), DEVICE_BLOCK);
-	memset(dirty, 0, d->n_blocks);
+	forget_dirty(d);
 }
 
 /* ---- states ---- */
@@ -81,7 +90,7 @@ int crash_disk_show(struct crash_disk *d, uint32_t number, struct err *err)
 	uint8_t *dirty = device_dirty(d->device);
 	advance(d, state->first);
 	for (uint32_t u = state->first; u < state->end; u++)
-		dirty[states->units[u].offset / DEVICE_BLOCK] = 1;
+		dirty[states->units[u].offset / DEVICE_BLOCK] = DEVICE_TOUCHED;
 	block_state_apply(states, state, device_data(d->device));
 	int rc = device_forget(d->device, err);
 	if (!rc)
@@ -125,7 +134,7 @@ int crash_disk_create(const struct crash_source *source, struct device *device,
 	/* Whatever was there before: a killed worker may have left it mounted. */
 	umount2(d->mount_dir, MNT_DETACH);
 	int rc = device_load(device, source->base, err);
-	memset(device_dirty(device), 0, d->n_blocks);
+	forget_dirty(d);
 	if (rc)
 		crash_disk_destroy(d);
 	else
@@ -141,7 +150,6 @@ void crash_disk_destroy(struct crash_disk *d)
 	crash_disk_restore(d, &err);
 	if (d->clean)
 		munmap(d->clean, d->source->base->bytes);
-	also_dirty(d); /* for whoever loads it next */
 	area_remove(&d->area);
 	free(d->mount_dir);
 	free(d->dir);
@@ -164,16 +172,22 @@ static int stage_create(const void *arg, const struct ops *ops, const char *pare
 	int rc = crash_disk_create(&s->source, device, &disk, err);
 	if (!rc)
 		rc = area_create(parent, &disk->area, err);
-	if (rc)
+	if (rc) {
 		crash_disk_destroy(disk);
-	else
+		device_release(device);
+	} else {
 		*stage = disk;
+	}
 	return rc;
 }
 
 static void stage_destroy(void *stage)
 {
-	crash_disk_destroy(stage);
+	struct crash_disk *disk = stage;
+	struct device *device = disk ? disk->device : NULL;
+	crash_disk_destroy(disk);
+	if (device)
+		device_release(device);
 }
 
 static const char *stage_dir(const void *stage)

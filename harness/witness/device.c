@@ -73,7 +73,7 @@ int device_load(struct device *device, const struct block_image *image, struct e
 			       DEVICE_BLOCK);
 		else if (device->shared->dirty[i])
 			memset(device->data + i * DEVICE_BLOCK, 0, DEVICE_BLOCK);
-		device->shared->dirty[i] = image->used[i];
+		device->shared->dirty[i] = image->used[i] ? DEVICE_TOUCHED : 0;
 	}
 	return device_forget(device, err);
 }
@@ -286,4 +286,9 @@ struct device *device_claim(struct device *const *devices, uint32_t n)
 			return devices[i];
 	}
 	return NULL;
+}
+
+void device_release(struct device *device)
+{
+	__atomic_store_n(&device->shared->owner, 0, __ATOMIC_SEQ_CST);
 }

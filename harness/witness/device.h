@@ -46,8 +46,9 @@ uint64_t device_bytes(const struct device *device);
 /* The bytes, for writing an image while nothing is mounted; device_forget makes the
  * kernel see it. */
 uint8_t *device_data(struct device *device);
-/* A byte a block: not 0 where the block was written through the device, or by the
- * caller who says so, since it was last set to 0 by the caller. */
+/* A byte a block.  WRITTEN: it may hold something else than zeros; DIRTY: it was written through
+ * the device since the caller last took that bit away.  Who writes to device_data sets both. */
+enum { DEVICE_WRITTEN = 1, DEVICE_DIRTY = 2, DEVICE_TOUCHED = 3 };
 uint8_t *device_dirty(struct device *device);
 /* Drops what the kernel has cached of the device.  ERR_IO. */
 int device_forget(const struct device *device, struct err *err);
@@ -72,5 +73,7 @@ void device_slow(struct device *device, uint32_t microseconds);
 /* For processes that share devices made before they were forked: takes one that
  * no living process has taken, or NULL. */
 struct device *device_claim(struct device *const *devices, uint32_t n);
+/* Gives a claimed device back. */
+void device_release(struct device *device);
 
 #endif

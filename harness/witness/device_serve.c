@@ -171,7 +171,7 @@ static void on_write(fuse_req_t request, fuse_ino_t ino, const char *bytes, size
 	}
 	memcpy(d->data + from, bytes, size);
 	if (size)
-		memset(d->shared->dirty + from / DEVICE_BLOCK, 1,
+		memset(d->shared->dirty + from / DEVICE_BLOCK, DEVICE_TOUCHED,
 		       (from + size - 1) / DEVICE_BLOCK - from / DEVICE_BLOCK + 1);
 	uint32_t slow_us = __atomic_load_n(&d->shared->slow_us, __ATOMIC_SEQ_CST);
 	if (slow_us && n_late < LATE_MAX) {

@@ -324,6 +324,14 @@ int fidelity_program(struct lab *lab, const struct file_system *fs, const char *
 		     struct fidelity_result *result, struct err *err)
 {
 	struct campaign c = {.fs = fs, .options = options, .program = program, .name = name};
+	struct attempt a = {0};
+	*result = (struct fidelity_result){.fs = fs};
+	int rc = attempt_parse(program, name, &a, err);
+	if (!rc && a.trace->n_events == 0)
+		rc = err_set(err, ERR_USAGE, "%s has no calls, only a start at most", name);
+	attempt_finish(&a);
+	if (rc)
+		return rc;
 	return run_pieces(lab, &c, rounds * TIMINGS, result, err);
 }
 
@@ -358,8 +366,12 @@ static void judge_litmus(const struct litmus *l, const struct attempt *a, const 
 {
 	struct buf words = {0};
 	const struct sighting *s = find_shown(l, a);
-	r->done = true;
+	r->done = r->done || a->experiment.mounted > 0;
 	r->states += a->experiment.mounted;
+	r->undecided += a->against.undecided;
+	r->unmountable += a->experiment.unmountable;
+	if (a->experiment.unmountable && !*r->text)
+		snprintf(r->text, sizeof r->text, "%s", a->experiment.refusal);
 	if (a->against.n_misses && !r->misses) {
 		miss_print(&a->experiment, a->ops, how->profile, &a->against.misses[0], &words);
 		snprintf(r->text, sizeof r->text, "%s", buf_text(&words));
@@ -401,7 +413,7 @@ static int litmus_piece(void *arg, struct lab *lab, struct device *device, uint3
 		how.keep_data = true;
 		how.stop = stop;
 		/* All timings once, at least. */
-		if ((i >= TIMINGS && r->states >= max) || r->shown)
+		if ((i >= TIMINGS && (r->states >= max || !r->done)) || r->shown)
 			break;
 		rc = attempt_run(lab, device, l->calls, l->name, &how, &a, err);
 		if (!rc)

@@ -13,9 +13,9 @@
 /* A zeroed struct is valid; zeros mean the default in brackets. */
 struct fidelity_options {
 	const struct profile *profile; /* of the model [that of the file system] */
-	uint32_t programs;   /* a file system [100] */
-	uint32_t calls_max;  /* of a program [8] */
-	uint32_t states_max; /* block states of one recording [60] */
+	uint32_t programs;	       /* a file system [100] */
+	uint32_t calls_max;	       /* of a program [8] */
+	uint32_t states_max;	       /* block states of one recording [60] */
 	uint32_t litmus_max; /* block states of a litmus test, while it shows nothing [1000] */
 	uint64_t seed;
 	uint32_t jobs;	     /* [one a CPU] */
@@ -68,9 +68,10 @@ int fidelity_program(struct lab *lab, const struct file_system *fs, const char *
 
 /* What a litmus test showed on a file system. */
 struct litmus_result {
-	bool done;
+	bool done; /* some state could be mounted */
 	bool shown;
-	uint32_t states, after; /* mounted; and of these, until it was shown */
+	uint32_t unmountable, undecided; /* as in fidelity_result */
+	uint32_t states, after;		 /* mounted; and of these, until it was shown */
 	char timing[16], blocks[512];
 	uint64_t misses;
 	char text[1024]; /* of the first miss; or why it could not be done */
