@@ -11,6 +11,8 @@
 #include "interrupt.h"
 #include "mem.h"
 #include "on.h"
+#include "reports.h"
+#include "sheet.h"
 
 struct fidelity {
 	struct fidelity_options options;
@@ -203,13 +205,32 @@ static void weigh_cell(const struct litmus *l, const struct file_system *fs,
 	o->unseen += expected && r->done && !r->shown;
 }
 
+/* What each test does and asks, for whoever has not the table at hand. */
+static void explain_litmus(struct buf *out)
+{
+	const struct report_options how = {.width = cli_width()};
+	struct sheet sheet;
+	sheet_init(&sheet, &how, out);
+	buf_byte(out, '\n');
+	for (const struct litmus *l = litmus_table; l->name; l++) {
+		struct buf text = {0};
+		buf_printf(&text, "%s? ", l->asks);
+		for (const char *c = l->calls; *c; c++)
+			buf_printf(&text, "%s", *c == '\n' ? "; " : (char[]){*c, '\0'});
+		buf_string(&text, l->after ? "; the crash comes after the last of these" : "");
+		buf_printf(out, "%-13s ", l->name);
+		sheet_wrap(&sheet, 14, buf_text(&text));
+		buf_finish(&text);
+	}
+}
+
 static void print_litmus(const struct on *on, struct litmus_result *const *results,
 			 struct outcome *o, struct buf *out)
 {
 	char text[32];
 	buf_printf(out, "%-13s", "litmus test");
 	for (uint32_t f = 0; f < on->n; f++)
-		buf_printf(out, " %-13s", on->fs[f]->name);
+		buf_printf(out, f + 1 < on->n ? " %-13s" : " %s", on->fs[f]->name);
 	buf_byte(out, '\n');
 	for (uint32_t i = 0; litmus_table[i].name; i++) {
 		buf_printf(out, "%-13s", litmus_table[i].name);
@@ -227,6 +248,7 @@ static void print_litmus(const struct on *on, struct litmus_result *const *resul
 		   "says.\nOf %u cells that say yes, %u were seen; \"not in N\": not in N block "
 		   "states.\n",
 		   o->cells, o->seen);
+	explain_litmus(out);
 	for (uint32_t f = 0; f < on->n; f++) {
 		for (uint32_t i = 0; litmus_table[i].name; i++) {
 			const struct litmus_result *r = &results[f][i];
@@ -264,6 +286,8 @@ static void json_litmus(const struct on *on, struct litmus_result *const *result
 			put_json(out, "test", l->name);
 			buf_byte(out, ',');
 			put_json(out, "asks", l->asks);
+			buf_byte(out, ',');
+			put_json(out, "calls", l->calls);
 			buf_byte(out, ',');
 			put_json(out, "file_system", on->fs[f]->name);
 			buf_printf(out, ",\"expected\":%s,\"done\":%s,\"shown\":%s,\"states\":%u,",
