@@ -82,7 +82,7 @@ seen_on() {
 lsm_on_ext4() {
 	lsm_campaign
 	seen_on ext4 "$(fingerprint O4)" --same-rule --max-states 6000
-	has out '"text": "a crash .*O4 prefix: no prefix of the operations'
+	has out '"text": "a crash .*breaks O4 (prefix): no prefix of the operations'
 	exits 0 show "$(fingerprint O4)" --db db
 	has out 'On real file systems'
 	has out 'same rule  *on ext4\|witnessed  *on ext4'
@@ -93,7 +93,7 @@ double_crash_on_ext4() {
 	exits 1 run --quiet --db db --tmp "$areas" --model ext4 --max-states 300 --nested 12 --no-outcomes \
 		--engine lsm:mutant=lsm/leftovers-before-flush
 	seen_on ext4 "$(fingerprint O10)" --same-rule
-	has out 'O10 recovery is crash-safe: open'
+	has out 'O10 (recovery is crash-safe): open'
 }
 
 # A file that was replaced without a sync: all zeros on ext4, empty on xfs; on all of them the old one.
