@@ -63,13 +63,11 @@ static int level(const struct profile *p)
 /* One file system within another, rule by rule. */
 static bool rules_within(const struct profile *a, const struct profile *b)
 {
-	static const int replace[] = {[REPLACE_FREE] = 0,
-				      [REPLACE_STARTS] = 1,
-				      [REPLACE_WAITS] = 2};
 	return a->order == b->order && a->journal == b->journal && a->fsync >= b->fsync &&
-	       a->fdatasync >= b->fdatasync && a->tail_waits >= b->tail_waits && a->zeros_ordered >= b->zeros_ordered &&
-	       a->sync_flushes_log <= b->sync_flushes_log && a->nameless_unlogged <= b->nameless_unlogged &&
-	       a->exchange_unnamed <= b->exchange_unnamed && replace[a->replace] >= replace[b->replace] &&
+	       a->fdatasync >= b->fdatasync && a->tail_waits >= b->tail_waits &&
+	       a->zeros_ordered >= b->zeros_ordered && a->sync_flushes_log <= b->sync_flushes_log &&
+	       a->nameless_unlogged <= b->nameless_unlogged &&
+	       a->exchange_unnamed <= b->exchange_unnamed && a->replace >= b->replace &&
 	       (b->size == SIZE_FREE || a->size == b->size ||
 		(a->size == SIZE_LAST && b->size == SIZE_NEW));
 }

@@ -79,7 +79,9 @@ static void let_earlier_be(struct model *model, uint32_t ino, uint32_t naming)
 	const struct naming *settled = &namings[naming];
 	for (uint32_t v = model->low[settled->object] + 1; v < settled->version; v++)
 		drop_ties(model, ops_micro(ops, settled->object, v));
-	for (uint32_t i = 0; i <= naming && by_rename(model, settled); i++) {
+	if (!by_rename(model, settled))
+		return;
+	for (uint32_t i = 0; i <= naming; i++) {
 		const struct micro *m = naming_micro(model, &namings[i]);
 		if (!m || m->partner == NONE)
 			continue;
@@ -293,14 +295,14 @@ static void loosen_entry(struct model *model, uint32_t object)
 {
 	const struct ops *ops = model->ops;
 	uint32_t low = model->low[object], newest = model->newest[object];
+	if (newest == low)
+		return;
 	for (uint32_t v = low + 1; v <= newest; v++) {
 		uint32_t m = ops_micro(ops, object, v);
 		model_loosen(model, m);
 		if (ops->micros[m].partner != NONE)
 			model_loosen(model, ops->micros[m].partner);
 	}
-	if (newest == low)
-		return;
 	for (uint32_t v = low; v <= newest; v++)
 		loosen_inode(model, ops_entry(ops, object, v));
 	loosen_inode(model, ops->objects[object].ino);

@@ -101,13 +101,10 @@ static void attempt_finish(struct attempt *a)
 
 /* ---- random programs ---- */
 
-/* What a crew shares. */
+/* What a crew shares: the result, whose misses lie here. */
 struct tally {
-	uint32_t recordings, failed, unmountable, counted;
-	uint64_t states, trees, undecided, misses, model, seen;
-	uint32_t n_miss;
+	struct fidelity_result r;
 	struct fidelity_miss miss[FIDELITY_MISSES];
-	char failure[512], refusal[512];
 };
 
 struct campaign {
@@ -121,8 +118,8 @@ struct campaign {
 
 static void note_failure(struct tally *t, const struct err *err)
 {
-	if (ADD(t->failed, 1) == 0)
-		snprintf(t->failure, sizeof t->failure, "%.500s", err->text);
+	if (ADD(t->r.failed, 1) == 0)
+		snprintf(t->r.failure, sizeof t->r.failure, "%.500s", err->text);
 }
 
 static void note_miss(struct campaign *c, const struct attempt *a, const struct how *how,
@@ -130,8 +127,8 @@ static void note_miss(struct campaign *c, const struct attempt *a, const struct 
 {
 	struct tally *t = c->tally;
 	struct buf words = {0};
-	ADD(t->misses, a->against.n_misses);
-	uint32_t i = ADD(t->n_miss, 1);
+	ADD(t->r.misses, a->against.n_misses);
+	uint32_t i = ADD(t->r.n_miss, 1);
 	if (i >= FIDELITY_MISSES)
 		return;
 	struct fidelity_miss *m = &t->miss[i];
@@ -148,15 +145,15 @@ static void note_miss(struct campaign *c, const struct attempt *a, const struct 
 static void count(struct campaign *c, const struct attempt *a)
 {
 	struct tally *t = c->tally;
-	ADD(t->states, a->experiment.mounted);
-	ADD(t->trees, a->experiment.n);
-	ADD(t->undecided, a->against.undecided);
-	if (a->experiment.unmountable && ADD(t->unmountable, a->experiment.unmountable) == 0)
-		snprintf(t->refusal, sizeof t->refusal, "%s", a->experiment.refusal);
+	ADD(t->r.states, a->experiment.mounted);
+	ADD(t->r.trees, a->experiment.n);
+	ADD(t->r.undecided, a->against.undecided);
+	if (a->experiment.unmountable && ADD(t->r.unmountable, a->experiment.unmountable) == 0)
+		snprintf(t->r.refusal, sizeof t->r.refusal, "%s", a->experiment.refusal);
 	if (a->against.model) {
-		ADD(t->counted, 1);
-		ADD(t->model, a->against.model);
-		ADD(t->seen, a->against.seen);
+		ADD(t->r.counted, 1);
+		ADD(t->r.model, a->against.model);
+		ADD(t->r.seen, a->against.seen);
 	}
 }
 
@@ -169,7 +166,7 @@ static int record_one(struct campaign *c, struct lab *lab, struct device *device
 				c->options->states_max ? c->options->states_max : STATES_MAX);
 	how.stop = stop;
 	int rc = attempt_run(lab, device, text, name, &how, &a, err);
-	ADD(c->tally->recordings, 1);
+	ADD(c->tally->r.recordings, 1);
 	if (!rc) {
 		count(c, &a);
 		if (a.against.n_misses)
@@ -245,7 +242,7 @@ static int make_small(struct lab *lab, const struct campaign *c, uint64_t bytes,
 {
 	struct device *const *devices;
 	int rc = lab_devices(lab, 1, bytes, &devices, err);
-	for (uint32_t i = 0; i < c->tally->n_miss && i < FIDELITY_MISSES && !rc; i++) {
+	for (uint32_t i = 0; i < c->tally->r.n_miss && i < FIDELITY_MISSES && !rc; i++) {
 		struct shrinking s = {lab, devices[0], c, &c->tally->miss[i]};
 		struct buf best = {0};
 		program_shrink(s.miss->program,
@@ -272,22 +269,12 @@ static void report(void *arg, uint32_t done)
 		r->options->progress(r->options->progress_arg, r->fs, done, r->of);
 }
 
-static void fill(const struct tally *t, uint32_t programs, struct fidelity_result *r)
+/* Takes the result out of shared memory. */
+static void fill(const struct tally *t, struct fidelity_result *r)
 {
-	r->programs = programs;
-	r->recordings = t->recordings;
-	r->failed = t->failed;
-	memcpy(r->failure, t->failure, sizeof r->failure);
-	r->states = t->states;
-	r->unmountable = t->unmountable;
-	memcpy(r->refusal, t->refusal, sizeof r->refusal);
-	r->trees = t->trees;
-	r->undecided = t->undecided;
-	r->misses = t->misses;
-	r->model = t->model;
-	r->seen = t->seen;
-	r->counted = t->counted;
-	r->n_miss = t->n_miss < FIDELITY_MISSES ? t->n_miss : FIDELITY_MISSES;
+	*r = t->r;
+	if (r->n_miss > FIDELITY_MISSES)
+		r->n_miss = FIDELITY_MISSES;
 	r->miss = mem_alloc(FIDELITY_MISSES, sizeof *r->miss);
 	memcpy(r->miss, t->miss, r->n_miss * sizeof *r->miss);
 }
@@ -303,10 +290,12 @@ static int run_pieces(struct lab *lab, struct campaign *c, uint32_t n,
 	c->tally = mem_map_shared(sizeof *c->tally);
 	if (!c->tally)
 		return err_sys(err, "no memory");
+	c->tally->r.fs = c->fs;
+	c->tally->r.programs = c->program ? 1 : n;
 	int rc = crew_run(lab, c->fs, bytes, o->jobs ? o->jobs : crew_jobs(), &work, err);
 	if (!rc && !c->program)
 		rc = make_small(lab, c, bytes, err);
-	fill(c->tally, c->program ? 1 : n, result);
+	fill(c->tally, result);
 	mem_unmap(c->tally, sizeof *c->tally);
 	return rc;
 }

@@ -28,6 +28,7 @@ struct lab {
 	struct area area;
 	struct device **devices;
 	uint32_t n;
+	size_t cap;
 	struct fresh fresh[FRESH_MAX];
 	uint32_t n_fresh;
 	uint32_t made; /* devices so far, for the names of their directories */
@@ -162,10 +163,7 @@ static int add_device(struct lab *lab, uint64_t bytes, struct err *err)
 	free(dir);
 	if (rc)
 		return rc;
-	lab->devices = realloc(lab->devices, (lab->n + 1) * sizeof(struct device *));
-	if (!lab->devices)
-		abort();
-	lab->devices[lab->n++] = device;
+	*MEM_PUSH(lab->devices, lab->n, lab->cap) = device;
 	dir = lab_mount_dir(lab, device);
 	rc = mkdir(dir, 0700) && errno != EEXIST ? err_sys(err, "%s", dir) : ERR_OK;
 	free(dir);
